@@ -1,0 +1,173 @@
+"""Errors of the whole project, grouped by what a caller would do about them.
+
+Every error carries a ``kind`` (a stable, append-only name, recorded in ``landing.ingest_outcomes``) and a ``remedy`` (one
+sentence that says what to do). Where a built-in exception says the same thing, it is mixed in, so that
+``except KeyError`` works for a dataset that is not there.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EopvError(Exception):
+    """Base of every error that the project raises on purpose.
+
+    Args:
+        message: what went wrong and where, in one line.
+        remedy: what the reader can do about it, in one sentence.
+    """
+
+    kind: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class SettingsError(EopvError, ValueError):
+    """A setting is unknown, missing or malformed: correct the environment."""
+
+    kind = "settings"
+
+
+class LakeError(EopvError):
+    """The lake cannot be used."""
+
+    kind = "lake"
+
+
+class LakeNotFoundError(LakeError, FileNotFoundError):
+    """There is no lake yet where one was to be read: build it first."""
+
+    kind = "lake_not_found"
+
+
+class LakeLockedError(LakeError):
+    """Another process holds the embedded catalog: wait, or use a target with a server."""
+
+    kind = "lake_locked"
+
+
+class SnapshotNotFoundError(LakeError, LookupError):
+    """``as_of`` names a snapshot or a time that the lake does not have."""
+
+    kind = "snapshot_not_found"
+
+
+class ServiceError(EopvError):
+    """A development service (PostgreSQL, S3) did not start, answer or stop."""
+
+    kind = "service"
+
+
+class BuildError(EopvError):
+    """dbt could not parse, compile or build: the message names the failing nodes."""
+
+    kind = "build"
+
+
+class IngestError(EopvError):
+    """A dataset could not be brought into the lake; the other datasets are not affected."""
+
+    kind = "ingest"
+
+
+class ManifestError(IngestError, ValueError):
+    """A manifest entry is malformed: correct the YAML."""
+
+    kind = "manifest"
+
+
+class DatasetNotFoundError(IngestError, KeyError):
+    """No dataset of that key is in the manifest."""
+
+    kind = "dataset_not_found"
+
+    __str__ = EopvError.__str__  # KeyError would print the repr
+
+
+class DatasetPlannedError(IngestError):
+    """The dataset is in the manifest, but cannot be ingested yet; the manifest says why."""
+
+    kind = "dataset_planned"
+
+
+class AcquisitionError(IngestError):
+    """Files could not be obtained from cache, mirror or repository."""
+
+    kind = "acquisition"
+
+
+class NoFileMatchedError(AcquisitionError, LookupError):
+    """The manifest's filters match nothing: the message lists what was there."""
+
+    kind = "no_file_matched"
+
+
+class RemoteError(AcquisitionError):
+    """A repository answered with an error, or not at all, after all retries.
+
+    Args:
+        message: what was asked for and what came back; without credentials.
+        status: HTTP status, or ``None`` where no answer came.
+        remedy: what to do about it.
+    """
+
+    kind = "remote"
+
+    def __init__(self, message: str, *, status: int | None = None, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.status = status
+
+
+class RemoteNotFoundError(RemoteError, FileNotFoundError):
+    """The repository says that the record or file does not exist (404, 410)."""
+
+    kind = "remote_not_found"
+
+
+class IncompleteDownloadError(AcquisitionError):
+    """Fewer (or more) bytes arrived than were announced, after all retries."""
+
+    kind = "incomplete_download"
+
+
+class ChecksumMismatchError(AcquisitionError):
+    """The bytes are complete but are not those the manifest or the repository promises."""
+
+    kind = "checksum_mismatch"
+
+
+class UnsafeArchiveError(AcquisitionError):
+    """An archive would write outside its folder, hold links or devices, or unpack to an absurd size."""
+
+    kind = "unsafe_archive"
+
+
+class CorruptArchiveError(AcquisitionError):
+    """An archive cannot be read."""
+
+    kind = "corrupt_archive"
+
+
+class ReadError(IngestError):
+    """A file was obtained but could not be read as the manifest says."""
+
+    kind = "read"
+
+
+class CrsError(ReadError):
+    """The coordinate reference system is missing, unknown or contradicted by the coordinates."""
+
+    kind = "crs"
+
+
+class SchemaError(ReadError):
+    """The table lacks what the manifest promises: a column, a geometry, the expected rows."""
+
+    kind = "schema"
