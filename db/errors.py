@@ -171,3 +171,21 @@ class SchemaError(ReadError):
     """The table lacks what the manifest promises: a column, a geometry, the expected rows."""
 
     kind = "schema"
+
+
+class EncryptedArchiveError(AcquisitionError):
+    """An archive or a wanted member of it needs a password: unpack it by hand and use it as a mirror."""
+
+    kind = "encrypted_archive"
+
+
+class LfsPointerError(AcquisitionError):
+    """A Git LFS pointer arrived in place of the file it points to."""
+
+    kind = "lfs_pointer"
+
+
+class MissingCompanionError(AcquisitionError):
+    """A shapefile came without a part that it cannot be read without."""
+
+    kind = "missing_companion"

@@ -155,7 +155,9 @@ def load_settings(**overrides: object) -> Settings:
             f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False)
         )
-        raise SettingsError(f"Settings are not valid: {problems}.", remedy="See .env.example for what each one means.") from None
+        raise SettingsError(
+            f"Settings are not valid: {problems}.", remedy="See .env.example for what each one means."
+        ) from None
 
 
 @lru_cache(maxsize=1)

@@ -47,6 +47,9 @@ class Level(StrEnum):
     PLANT = "plant"
 
 
+GeometryKind = Literal["point", "polygon", "mixed"]
+
+
 class Trust(StrEnum):
     """How far a dataset is believed; ``low`` may support an installation but never creates one."""
 
@@ -127,8 +130,15 @@ class DirectSource(Model):
     urls: tuple[str, ...] = Field(min_length=1)
 
 
+class MirrorSource(Model):
+    """No repository publishes the files in this form: they come from the mirror (or the cache), or not at all."""
+
+    repository: Literal["mirror"]
+
+
 Source = Annotated[
-    ZenodoSource | FigshareSource | ScienceBaseSource | GithubSource | DirectSource, Field(discriminator="repository")
+    ZenodoSource | FigshareSource | ScienceBaseSource | GithubSource | DirectSource | MirrorSource,
+    Field(discriminator="repository"),
 ]
 
 
@@ -170,12 +180,16 @@ class Distribution(Model):
         default_factory=dict, description="Published file name → 'md5:…' or 'sha256:…', where known."
     )
     crs: str | None = Field(
-        default=None, description="CRS when the file carries none, as 'AUTHORITY:CODE'. Contradicting a file's own CRS is an error."
+        default=None,
+        description="CRS when the file carries none, as 'AUTHORITY:CODE'. Contradicting a file's own CRS is an error.",
     )
     axis_order: Literal["xy", "yx"] = Field(
         default="xy", description="'yx' where the publisher wrote latitude before longitude against the format's rule."
     )
     points: PointColumns | None = None
+    geometry_kind: GeometryKind | None = Field(
+        default=None, description="Where this form differs from the dataset's kind: a table of the polygons' centroids, say."
+    )
     null_values: tuple[str, ...] = Field(default=(), description="Strings that mean missing, beside the empty one.")
     expected_rows: RowRange | None = None
 
@@ -207,7 +221,8 @@ class Coverage(Model):
 
     countries: tuple[Annotated[str, Field(pattern=r"^[A-Z]{3}$")], ...] = Field(default=(), description="ISO 3166-1 alpha-3.")
     bbox: tuple[float, float, float, float] = Field(
-        default=(-180.0, -90.0, 180.0, 90.0), description="west, south, east, north in degrees; west > east crosses the antimeridian."
+        default=(-180.0, -90.0, 180.0, 90.0),
+        description="west, south, east, north in degrees; west > east crosses the antimeridian.",
     )
 
 
@@ -225,7 +240,7 @@ class Dataset(Model):
     licence: Licence
     vintage: str = Field(description="Version or date of the data, as the publisher names it.")
     level: Level
-    geometry_kind: Literal["point", "polygon", "mixed"]
+    geometry_kind: GeometryKind
     trust: Trust = Trust.NORMAL
     coverage: Coverage = Coverage()
     notes: str | None = None

@@ -1,0 +1,75 @@
+"""GeoParquet 1.1 export: what DuckLake's own Parquet files are not, because they carry no ``geo`` key."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import duckdb
+import pyproj
+
+from db.sql import identifier, literal
+
+# Small enough that a reader's bbox filter skips most of the file, large enough to compress
+ROW_GROUP_ROWS = 50_000
+EDGES = ("xmin", "ymin", "xmax", "ymax")
+WORLD = "{'min_x': -180.0, 'min_y': -90.0, 'max_x': 180.0, 'max_y': 90.0}::BOX_2D"
+
+
+def metadata(geometry_types: list[str]) -> dict[str, object]:
+    """The ``geo`` key of a file with one WKB column ``geometry`` in OGC:CRS84 and its covering ``bbox``.
+
+    Source: https://geoparquet.org/releases/v1.1.0/
+    """
+    column = {
+        "encoding": "WKB",
+        "geometry_types": geometry_types,
+        "crs": pyproj.CRS("OGC:CRS84").to_json_dict(),
+        "covering": {"bbox": {edge: ["bbox", edge] for edge in EDGES}},
+    }
+    return {"version": "1.1.0", "primary_column": "geometry", "columns": {"geometry": column}}
+
+
+def export(lake: duckdb.DuckDBPyConnection, table: str, path: Path) -> Path:
+    """Write a table as GeoParquet 1.1: Hilbert order, covering bounding boxes, zstd.
+
+    Args:
+        lake: a connection.
+        table: quoted name of a table with a column ``geometry`` (EPSG:4326, longitude first).
+        path: target, replaced at once or not at all.
+
+    Returns:
+        ``path``.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    names = lake.sql(
+        f"SELECT DISTINCT ST_GeometryType(geometry)::VARCHAR || CASE WHEN ST_HasZ(geometry) THEN ' Z' ELSE '' END"
+        f" FROM {table} WHERE geometry IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    geo = json.dumps(metadata([_standard_name(name) for (name,) in names]))
+    box = ", ".join(f"'{edge}': ST_{edge}(geometry)" for edge in EDGES)
+    published = [name for name in lake.sql(f"FROM {table} LIMIT 0").columns if name.lower() != "bbox"]
+    columns = ", ".join(identifier(name) for name in published)
+    part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
+    try:
+        lake.execute(
+            f"COPY (SELECT {columns}, CASE WHEN geometry IS NOT NULL THEN {{{box}}} END AS bbox FROM {table}"
+            f" ORDER BY ST_Hilbert(geometry, {WORLD})) TO {literal(str(part))}"
+            f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, GEOPARQUET_VERSION 'NONE',"
+            f" KV_METADATA {{geo: {literal(geo)}}})"
+        )
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _standard_name(name: str) -> str:
+    """DuckDB's ``MULTIPOLYGON Z`` as the standard's ``MultiPolygon Z``."""
+    kinds = {
+        kind.upper(): kind
+        for kind in ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon", "GeometryCollection")
+    }
+    kind, *dimension = name.split(" ")
+    return " ".join([kinds[kind], *dimension])

@@ -1,0 +1,159 @@
+"""Bring one dataset into the lake; a failure is an outcome, not the end of the run."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Literal
+
+import duckdb
+import pyarrow as pa
+from hamilton.driver import Driver
+
+from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
+from dataflows.raw import doi_vectors, landing, readers
+from dataflows.raw.doi_vectors import Run
+from dataflows.run import build_driver
+from db import Settings
+from db.errors import DatasetPlannedError, EopvError, NoFileMatchedError
+from ingest.acquire import Progress
+from ingest.manifest import Dataset, Format
+
+log = logging.getLogger(__name__)
+
+# What a dataset may fail with while the others go on; anything else is a defect of ours and stops the run
+FAILURES = (EopvError, duckdb.Error, pa.ArrowException, OSError)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to ingest.
+
+    Attributes:
+        lake: settings of the lake.
+        mirror: folder or URL tried before the repositories.
+        refresh: ignore the cache.
+        offline: never contact a repository.
+        export: also write GeoParquet.
+        workers: datasets side by side.
+        run: run id, time and author; a new one when omitted.
+        progress: where to report downloads.
+    """
+
+    lake: Settings
+    mirror: str | None = None
+    refresh: bool = False
+    offline: bool = False
+    export: bool = True
+    workers: int = 2
+    run: Run | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True)
+class DatasetOutcome:
+    """What became of one dataset.
+
+    ``absent``: offline, and neither the cache nor the mirror has it. ``unchanged``: the lake already holds exactly this.
+    """
+
+    dataset: str
+    status: Literal["landed", "unchanged", "absent", "failed"]
+    seconds: float
+    rows: int | None = None
+    snapshot: int | None = None
+    distribution: str | None = None
+    origin: str | None = None
+    error_kind: str | None = None
+    error: str | None = None
+
+
+def ingest_dataset(dataset: Dataset, lake: duckdb.DuckDBPyConnection, options: Options, run: Run) -> DatasetOutcome:
+    """Ingest one dataset over a connection of its own; a failure is an outcome, recorded in the lake."""
+    recorder = OutcomeRecorder(run.run_id, dataset.key)
+    started = perf_counter()
+    try:
+        if dataset.status == "planned":
+            raise DatasetPlannedError(f"{dataset.key} cannot be ingested yet.", remedy=dataset.reason or "")
+        with ExitStack() as resources:
+            results = _execute(dataset, lake.cursor(), options, run, recorder, resources)
+    except NoFileMatchedError as error:
+        if not options.offline:
+            return _failed(error, recorder, lake, run, perf_counter() - started)
+        # Nothing was tried that could have failed: neither cache nor mirror has the dataset
+        return DatasetOutcome(dataset.key, "absent", perf_counter() - started, error_kind=error.kind, error=str(error))
+    except FAILURES as error:
+        return _failed(error, recorder, lake, run, perf_counter() - started)
+    receipt, acquisition = results["landed"], results["unpacked"]
+    return DatasetOutcome(
+        dataset.key,
+        "unchanged" if receipt.snapshot is None else "landed",
+        perf_counter() - started,
+        rows=receipt.rows,
+        snapshot=receipt.snapshot,
+        distribution=acquisition.distribution.name,
+        origin=acquisition.files[0].origin,
+    )
+
+
+def _failed(
+    error: Exception, recorder: OutcomeRecorder, lake: duckdb.DuckDBPyConnection, run: Run, seconds: float
+) -> DatasetOutcome:
+    log.error("%s", error)
+    log.debug("%s", recorder.dataset, exc_info=error)
+    if recorder.outcomes:
+        extra = {"dataset": recorder.dataset, "run_id": run.run_id}
+        with landing.transaction(lake.cursor(), run.author, f"record the failure of {recorder.dataset}", extra) as cursor:
+            write_outcomes(cursor, recorder.outcomes)
+    return DatasetOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))
+
+
+def _execute(
+    dataset: Dataset,
+    lake: duckdb.DuckDBPyConnection,
+    options: Options,
+    run: Run,
+    recorder: OutcomeRecorder,
+    resources: ExitStack,
+) -> dict[str, Any]:
+    inputs = {
+        "dataset": dataset,
+        "lake": lake,
+        "run": run,
+        "recorder": recorder,
+        "resources": resources,
+        "cache_dir": options.lake.cache_dir,
+        "geoparquet_dir": options.lake.geoparquet_dir,
+        "mirror": options.mirror,
+        "refresh": options.refresh,
+        "offline": options.offline,
+        "progress": options.progress,
+    }
+    # The format is known only once a distribution has been chosen, and it decides which reader the DAG has
+    first = build_driver(doi_vectors, readers, config={"format": None}, adapters=(recorder,))
+    acquired = first.execute(["fetched", "unpacked"], inputs=inputs)
+    export = ("exported",) if options.export else ()
+    driver = vector_driver(
+        acquired["unpacked"].distribution.format,
+        recorder=recorder,
+        cache_dir=options.lake.cache_dir / "hamilton",
+        recompute=() if (options.lake.geoparquet_dir / f"{dataset.key}.parquet").exists() else export,
+    )
+    return acquired | driver.execute(["landed", *export], inputs=inputs, overrides=acquired)
+
+
+def vector_driver(
+    kind: Format,
+    *,
+    recorder: OutcomeRecorder | None = None,
+    cache_dir: Path | None = None,
+    recompute: tuple[str, ...] = (),
+) -> Driver:
+    """The DAG of one dataset in one format."""
+    adapters = () if recorder is None else (recorder,)
+    return build_driver(
+        doi_vectors, readers, config={"format": kind}, adapters=adapters, cache_dir=cache_dir, recompute=recompute
+    )

@@ -1,0 +1,50 @@
+"""Builds Hamilton drivers; the one place that knows about executors, caching and adapters."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hamilton import driver
+from hamilton.execution.executors import MultiThreadingExecutor
+from hamilton.lifecycle.base import LifecycleAdapter
+
+# Hamilton reports every failing node itself, with a screenful of text; the caller reports it once.
+logging.getLogger("hamilton.execution").setLevel(logging.CRITICAL)
+logging.getLogger("hamilton.driver").setLevel(logging.CRITICAL)
+logging.getLogger("hamilton.caching").setLevel(logging.ERROR)
+
+
+def build_driver(
+    *modules: ModuleType,
+    config: dict[str, Any] | None = None,
+    adapters: tuple[LifecycleAdapter, ...] = (),
+    cache_dir: Path | None = None,
+    recompute: tuple[str, ...] = (),
+    workers: int | None = None,
+) -> driver.Driver:
+    """A driver over ``modules``.
+
+    Args:
+        modules: Hamilton modules; node names are their functions' names.
+        config: values for ``config.when`` and constants.
+        adapters: lifecycle hooks.
+        cache_dir: where results of nodes marked ``@cache(...)`` are kept; no caching when omitted. Every other node is
+            executed each time and is no part of a key.
+        recompute: cached nodes to execute all the same.
+        workers: threads for ``Parallelizable`` blocks; no parallel blocks are allowed when omitted.
+    """
+    builder = driver.Builder().with_modules(*modules).with_config(config or {})
+    if adapters:
+        builder = builder.with_adapters(*adapters)
+    if cache_dir is not None:
+        builder = builder.with_cache(
+            path=str(cache_dir), default_behavior="ignore", recompute=list(recompute), log_to_file=False
+        )
+    if workers is not None:
+        builder = builder.enable_dynamic_execution(allow_experimental_mode=True).with_remote_executor(
+            MultiThreadingExecutor(max_tasks=workers)
+        )
+    return builder.build()

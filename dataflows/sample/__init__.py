@@ -1,0 +1,5 @@
+"""The sample world: a generated island with known PV sites, as six published datasets would show it, faults included."""
+
+from dataflows.sample.generation import DatasetCounts, SampleWorld, generate
+
+__all__ = ["DatasetCounts", "SampleWorld", "generate"]

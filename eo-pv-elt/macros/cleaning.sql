@@ -1,0 +1,35 @@
+{#- SQL expressions that turn published values into canonical ones. Each takes the published column's name. -#}
+
+{#- Text without surrounding blanks and line breaks; what stands for 'no value' becomes null. -#}
+{% macro text(column) -%}
+    case
+        when lower(trim(regexp_replace({{ adapter.quote(column) }}::varchar, '\s+', ' ', 'g')))
+            not in ('{{ var("null_tokens") | join("', '") }}')
+        then trim(regexp_replace({{ adapter.quote(column) }}::varchar, '\s+', ' ', 'g'))
+    end
+{%- endmacro %}
+
+{#- A finite number; thousands separators are dropped, what is not a number becomes null. -#}
+{% macro number(column) -%}
+    case
+        when isfinite(try_cast(replace({{ text(column) }}, ',', '') as double))
+        then try_cast(replace({{ text(column) }}, ',', '') as double)
+    end
+{%- endmacro %}
+
+{#- A number in the canonical unit of its kind: MW for power, m² for area. -#}
+{% macro quantity(column, unit) -%}
+    {%- set factors = {"W": 1e-6, "kW": 1e-3, "MW": 1, "GW": 1e3, "m2": 1, "ha": 1e4, "km2": 1e6} -%}
+    {%- if unit not in factors -%}
+        {{ exceptions.raise_compiler_error("Unknown unit " ~ unit ~ " of column " ~ column ~ "; known: " ~ factors.keys() | join(", ")) }}
+    {%- endif -%}
+    {{ number(column) }}{{ " * " ~ factors[unit] if factors[unit] != 1 }}
+{%- endmacro %}
+
+{#- A year of commissioning; years outside the range that vars state become null. -#}
+{% macro year(column) -%}
+    case
+        when {{ number(column) }} between {{ var("first_year") }} and {{ var("last_year") }}
+        then {{ number(column) }}::integer
+    end
+{%- endmacro %}

@@ -1,0 +1,1 @@
+{{ raw_dataset('deu_osm_pv_2023') }}

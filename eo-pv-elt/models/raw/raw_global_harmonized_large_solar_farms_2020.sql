@@ -1,0 +1,1 @@
+{{ raw_dataset('global_harmonized_large_solar_farms_2020') }}

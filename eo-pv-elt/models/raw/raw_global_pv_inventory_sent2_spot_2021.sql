@@ -1,0 +1,1 @@
+{{ raw_dataset('global_pv_inventory_sent2_spot_2021') }}

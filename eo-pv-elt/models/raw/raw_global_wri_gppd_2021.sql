@@ -1,0 +1,1 @@
+{{ raw_dataset('global_wri_gppd_2021') }}

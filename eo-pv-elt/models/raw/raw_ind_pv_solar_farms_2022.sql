@@ -1,0 +1,1 @@
+{{ raw_dataset('ind_pv_solar_farms_2022') }}

@@ -1,0 +1,1 @@
+{{ raw_dataset('uk_crowdsourced_pv_2020') }}

@@ -1,0 +1,1 @@
+{{ raw_dataset('usa_eia_large_scale_pv_2023') }}

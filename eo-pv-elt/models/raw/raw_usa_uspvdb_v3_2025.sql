@@ -1,0 +1,1 @@
+{{ raw_dataset('usa_uspvdb_v3_2025') }}
