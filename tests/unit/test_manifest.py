@@ -286,7 +286,11 @@ def test_a_valid_entry_loads_and_knows_its_key(tmp_path: Path, entry: dict) -> N
         (("distributions", 0, "source"), {"repository": "zenodo", "item": "x"}, r"distributions\.0\.source\.zenodo\.record"),
         (("distributions", 0, "checksums"), {"x.csv": "md5:abc"}, r"distributions\.0\.checksums: .*checksum of 'x\.csv'"),
         (("distributions", 0, "crs"), None, r"distributions\.0: .*a CSV needs 'points'"),
-        (("distributions", 0, "expected_rows"), {"min": 2, "max": 1}, r"distributions\.0\.expected_rows: .*min 2 is above max 1"),
+        (
+            ("distributions", 0, "expected_rows"),
+            {"min": 2, "max": 1},
+            r"distributions\.0\.expected_rows: .*min 2 is above max 1",
+        ),
         (("status",), "planned", "a planned dataset says why in 'reason'"),
         (("distributions",), [], "an available dataset has at least one distribution"),
     ],
