@@ -62,15 +62,22 @@ def fetch(
     """
     if dataset.status == "planned":
         raise DatasetPlannedError(f"{dataset.key} cannot be ingested yet: {dataset.reason}.", remedy="Choose another dataset.")
+    published = [entry for entry in dataset.distributions if not isinstance(entry.source, MirrorSource)]
     run = _Fetch(dataset, cache_dir, HttpClient(retry), progress, refresh)
-    acquisition = (None if refresh else run.from_cache()) or (run.from_mirror(mirror, last=offline) if mirror else None)
+    acquisition = None if refresh else run.from_cache()
+    if acquisition is None and mirror:
+        acquisition = run.from_mirror(mirror, last=offline or not published)
     if acquisition is not None:
         return acquisition
+    if not published:
+        raise AcquisitionError(
+            f"{dataset.key} is in no repository that can be read here.", remedy="Use --mirror with its files."
+        )
     if offline:
         raise AcquisitionError(
             f"{dataset.key} is not in the cache, and the repository may not be asked.", remedy="Go online, or use --mirror."
         )
-    return run.from_repository(endpoints)
+    return run.from_repository(published[0], endpoints)
 
 
 class _Fetch:
@@ -108,13 +115,7 @@ class _Fetch:
         logger.info("%s: the %s holds none of its distributions.", key, where)
         return None
 
-    def from_repository(self, endpoints: Mapping[str, str]) -> Acquisition:
-        published = [entry for entry in self._dataset.distributions if not isinstance(entry.source, MirrorSource)]
-        if not published:
-            raise AcquisitionError(
-                f"{self._dataset.key} is published in no repository that can be read here.", remedy="Use --mirror with its files."
-            )
-        distribution = published[0]
+    def from_repository(self, distribution: Distribution, endpoints: Mapping[str, str]) -> Acquisition:
         where = f"{distribution.source.repository} ({self._dataset.url})"
         offered = {file.name: file for file in list_files(distribution.source, self._client, endpoints)}
         names = select(offered, distribution.files)

@@ -163,7 +163,8 @@ class HttpClient:
         try:
             response = self._send(url, headers or {})
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL) as error:
-            raise RemoteError(f"{_shown(url)} cannot be requested: {error}.", remedy="Correct the URL.") from error
+            reason = str(error).rstrip(".")
+            raise RemoteError(f"{_shown(url)} cannot be requested: {reason}.", remedy="Correct the URL.") from error
         except FAULTS as error:
             raise TransientError(unanswered(url, error)) from error
         try:

@@ -7,6 +7,7 @@ what is used.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -169,12 +170,13 @@ def _figshare(source: FigshareSource, client: HttpClient, endpoint: str) -> Iter
     )
     files = _parse(_FigshareArticle, client.get(article_url)).files
     if len(files) >= FIGSHARE_EMBEDDED:
-        files, page = [], 1
-        while chunk := _parse(
-            list[_FigshareFile], client.get(f"{article_url}/files", params={"page": page, "page_size": FIGSHARE_PAGE})
-        ):
-            files.extend(chunk)
-            page += 1
+        files = []
+        for page in itertools.count(1):
+            query = {"page": page, "page_size": FIGSHARE_PAGE}
+            chunk = _parse(list[_FigshareFile], client.get(f"{article_url}/files", params=query))
+            files += chunk
+            if len(chunk) < FIGSHARE_PAGE:
+                break
     for file in files:
         # figshare knows neither size nor checksum of what it merely links to
         size = None if file.is_link_only else file.size

@@ -70,7 +70,7 @@ def generate(folder: Path, *, sites: int = 400, seed: int = 20261120) -> SampleW
     The same seed, size and versions of the libraries give the same bytes in every file. ``folder`` takes the place of an
     earlier sample world in one rename; it is laid out as a mirror: ``<dataset key>/<published file>``, ``doi_manifest.yml``,
     ``truth/sites.parquet`` (the sites of ``true_sites``, in EPSG:4326) and ``truth/observations.parquet`` (one row a
-    published row: ``dataset``, ``source_file`` within the dataset's folder, ``source_row`` from 0, ``source_feature_id``,
+    published row: ``dataset``, ``source_file`` as landing names it, ``source_row`` from 0, ``source_feature_id``,
     ``site_id`` or missing, ``defect`` or missing, ``geometry_status`` that staging must give: valid|repaired|null|empty).
 
     Args:
@@ -107,7 +107,7 @@ def _publish(view: View, truth: gpd.GeoDataFrame, seed: int, folder: Path) -> pd
     return pd.DataFrame(
         {
             "dataset": view.key,
-            "source_file": view.file,
+            "source_file": view.source_file,
             "source_row": range(len(rows)),
             "source_feature_id": None if view.feature_id is None else rows[view.feature_id].astype(text),
             "site_id": rows["site_id"].astype(text),

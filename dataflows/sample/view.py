@@ -22,6 +22,7 @@ class View:
         key: dataset key of the real dataset.
         title: its name.
         file: name of the published file.
+        member: the archive's member that holds the rows, where ``file`` is an archive.
         format: of the file, or of the archive's members.
         level: what a row stands for.
         geometry_kind: of the rows.
@@ -45,6 +46,12 @@ class View:
     observe: Callable[[gpd.GeoDataFrame, np.random.Generator], gpd.GeoDataFrame]
     write: Callable[[gpd.GeoDataFrame, Path], None]
     defects: tuple[Defect, ...]
+    member: str | None = None
     max_offset_m: float | None = None
     trust: Trust = Trust.NORMAL
     distribution: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def source_file(self) -> str:
+        """What landing records as ``source_file``: the file, or ``<archive>/<member>``."""
+        return self.file if self.member is None else f"{self.file}/{self.member}"

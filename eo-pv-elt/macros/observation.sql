@@ -43,7 +43,7 @@ mapped as (
                 {'k': '{{ key }}', 'v': ({{ expression }})::varchar}{{ "," if not loop.last }}
                 {%- endfor %}
             ]::struct(k varchar, v varchar)[],
-            lambda entry: entry.v is not null
+            lambda entry: nullif(entry.v, '') is not null
         )) as external_ids,
         st_force2d(geometry) as published_geometry,
         {{ level }} as level,

@@ -83,7 +83,9 @@ class RepositoryServer:
         """Serve a JSON document, or what a function of the query returns."""
         self.documents[path] = answer if callable(answer) else lambda query: answer
 
-    def zenodo(self, record: int, names: Iterable[str], *, shape: str = "legacy", checksums: dict[str, str] | None = None) -> None:
+    def zenodo(
+        self, record: int, names: Iterable[str], *, shape: str = "legacy", checksums: dict[str, str] | None = None
+    ) -> None:
         """A record whose files have been published; ``shape`` is legacy, entries or listing (InvenioRDM's two)."""
 
         def entry(name: str) -> dict[str, Any]:
@@ -219,6 +221,9 @@ class _Handler(SimpleHTTPRequestHandler):
         self.end_headers()
 
     def _serve(self, published: Published, answer: Answer) -> None:
+        if answer.status == 0:  # hang up without a word
+            self.close_connection = True
+            return
         if answer.status != 200:
             self._start(answer.status, answer.headers, 0)
             return

@@ -59,5 +59,6 @@ VIEW = View(
         Defect("year_zero", 1, "Year"),
         Defect("non_ascii_text", 2, "PS"),
     ),
+    member="photovoltaics_open-space.shp",
     distribution={"members": FileFilter(include=("photovoltaics_open-space.*",))},
 )

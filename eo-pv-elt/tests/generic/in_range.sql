@@ -1,0 +1,6 @@
+{#- Values, where there are any, lie between two bounds (both inclusive). -#}
+{% test in_range(model, column_name, min_value, max_value) %}
+select {{ column_name }}
+from {{ model }}
+where {{ column_name }} < {{ min_value }} or {{ column_name }} > {{ max_value }} or isnan({{ column_name }}::double)
+{% endtest %}
