@@ -1,0 +1,1 @@
+"""How: Hamilton modules of small functions, and what runs them."""

@@ -28,6 +28,10 @@ DATA_SECRET = "eopv_data"  # noqa: S105
 # Concurrent commits to the catalog are resolved by retrying; the default of 10 gives up under eight writers.
 COMMIT_RETRIES = 100
 
+# Created one after the other before anything runs: schemas created by concurrent transactions (as dbt does) can share an
+# id in DuckLake 1.0, and a table then lands in the wrong one
+LAYERS = ("landing", "seeds", "raw", "staging", "prepared", "curated")
+
 AsOf = int | datetime | str
 
 
@@ -94,7 +98,10 @@ def attach(con: duckdb.DuckDBPyConnection, lake: Settings, *, read_only: bool = 
     suffix = f" ({', '.join(options)})" if options else ""
     try:
         con.execute(f"ATTACH 'ducklake:{SECRET}' AS {LAKE}{suffix}")
-        if as_of is not None:
+        if not read_only:
+            for layer in LAYERS:
+                con.execute(f"CREATE SCHEMA IF NOT EXISTS {LAKE}.{layer}")
+        elif as_of is not None:
             con.execute(f"SELECT 1 FROM {LAKE}.information_schema.tables LIMIT 1").fetchall()
     except duckdb.Error as error:
         raise _explain(error, lake, as_of) from None  # the cause's text may hold the catalog's credentials
@@ -134,8 +141,8 @@ def _create_secrets(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     credentials, other = _catalog_parts(lake.catalog_dsn)
     con.execute(f"CREATE OR REPLACE SECRET {CATALOG_SECRET} (TYPE postgres, {credentials})")
     con.execute(
-        f"CREATE OR REPLACE SECRET {SECRET} (TYPE ducklake, METADATA_PATH {literal(other)}, DATA_PATH {literal(lake.data_path)},"
-        f" METADATA_PARAMETERS MAP {{'TYPE': 'postgres', 'SECRET': '{CATALOG_SECRET}'}})"
+        f"CREATE OR REPLACE SECRET {SECRET} (TYPE ducklake, METADATA_PATH {literal(other)},"
+        f" DATA_PATH {literal(lake.data_path)}, METADATA_PARAMETERS MAP {{'TYPE': 'postgres', 'SECRET': '{CATALOG_SECRET}'}})"
     )
     if lake.data_path.startswith("s3://"):
         con.execute(f"CREATE OR REPLACE SECRET {DATA_SECRET} (TYPE s3, {_s3_options(lake)})")

@@ -6,6 +6,7 @@ can honestly hold; the last is counted while writing, because headers may lie.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import lzma
@@ -216,7 +217,8 @@ def _translated_errors(archive: Path) -> Iterator[None]:
     ) as error:
         raise _corrupt(archive, error) from error
     except OSError as error:
-        if error.errno is not None:  # of the disk, not of the content: gzip and bz2 raise a bare OSError
+        # Other numbers are of the disk. gzip and bz2 raise a bare OSError; EINVAL is a seek to where a header wrongly points.
+        if error.errno not in (None, errno.EINVAL):
             raise
         raise _corrupt(archive, error) from error
 

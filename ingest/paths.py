@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_DRIVE = re.compile(r"^[A-Za-z]:")
+_DRIVE = re.compile(r"^[^/]:")
 
 
 def published_path(name: str) -> str:

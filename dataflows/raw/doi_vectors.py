@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 from hamilton.function_modifiers import cache, check_output_custom, tag
@@ -22,7 +23,7 @@ from dataflows.raw.readers import Layer
 from dataflows.raw.validators import HasColumns
 from db.sql import identifier, literal
 from ingest import acquire
-from ingest.acquire import Acquisition, Progress
+from ingest.acquire import Acquisition
 from ingest.manifest import Dataset, Distribution
 
 PROVENANCE = ("source_file", "source_sha256", "source_row", "ingested_at", "ingest_run_id")
@@ -44,9 +45,9 @@ class Run:
 
 @tag(step="fetch", layer="landing")
 def fetched(
-    dataset: Dataset, cache_dir: Path, mirror: str | None, refresh: bool, offline: bool, progress: Progress | None
+    dataset: Dataset, cache_dir: Path, mirror: str | None, refresh: bool, offline: bool, progress: Any
 ) -> Acquisition:
-    """Published files, verified, from cache, mirror or repository."""
+    """Published files, verified, from cache, mirror or repository; ``progress`` is an ``ingest.acquire.Progress`` or ``None``."""
     return acquire.fetch(dataset, cache_dir=cache_dir, mirror=mirror, refresh=refresh, offline=offline, progress=progress)
 
 

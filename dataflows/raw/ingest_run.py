@@ -45,7 +45,7 @@ def ingest(datasets: list[Dataset], options: Options) -> list[DatasetOutcome]:
         LakeError: the lake itself cannot be opened.
     """
     with connect(lake=options.lake) as lake:
-        landing.ensure_schema(lake)
+        landing.ensure_tables(lake)
         driver = build_driver(sys.modules[__name__], workers=options.workers)
         inputs = {"datasets": datasets, "lake": lake, "options": options, "run": options.run or Run.start()}
         return driver.execute(["report"], inputs=inputs)["report"]
@@ -53,7 +53,7 @@ def ingest(datasets: list[Dataset], options: Options) -> list[DatasetOutcome]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Entry point of ``python -m dataflows.raw.doi_vectors``."""
-    parser = argparse.ArgumentParser(prog="python -m dataflows.raw.doi_vectors", description=doi_vectors.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dataflows.raw.doi_vectors", description=__doc__)
     parser.add_argument("keys", nargs="+", metavar="KEY", help="dataset keys of the manifest")
     parser.add_argument("--mirror", default=None, help="folder or URL with published files (default: EOPV_MIRROR)")
     parser.add_argument("--manifest", type=Path, default=MANIFEST_PATH)

@@ -71,9 +71,8 @@ def _(result: Receipt) -> dict[str, int]:
     return {"rows": result.rows}
 
 
-def ensure_schema(lake: duckdb.DuckDBPyConnection) -> None:
-    """Create the landing schema and its table of dataset versions where they are missing."""
-    lake.execute(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}")
+def ensure_tables(lake: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables of dataset versions and outcomes where they are missing."""
     columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in VERSION_COLUMNS.items())
     lake.execute(f"CREATE TABLE IF NOT EXISTS {VERSIONS} ({columns})")
     write_outcomes(lake, [])
@@ -170,7 +169,8 @@ def check_coverage(lake: duckdb.DuckDBPyConnection, table: str, key: str, covera
     inside = _inside("ST_XMin(geometry)", "ST_YMin(geometry)", coverage)
     flipped = _inside("ST_YMin(geometry)", "ST_XMin(geometry)", coverage)
     total, within, within_flipped = lake.execute(
-        f"SELECT count(geometry), count(*) FILTER ({inside}), count(*) FILTER ({flipped}) FROM {table} WHERE NOT ST_IsEmpty(geometry)"
+        f"SELECT count(geometry), count(*) FILTER ({inside}), count(*) FILTER ({flipped})"
+        f" FROM {table} WHERE NOT ST_IsEmpty(geometry)"
     ).fetchone() or (0, 0, 0)
     outside = total - within
     if total and outside > MAX_OUTSIDE * total:

@@ -199,7 +199,8 @@ def _open_parquet(file: AcquiredFile, lake: duckdb.DuckDBPyConnection) -> Layer:
 def _open_plain_parquet(file: AcquiredFile, parquet: pq.ParquetFile, lake: duckdb.DuckDBPyConnection, rows: int) -> Layer:
     if "geometry" not in parquet.schema_arrow.names:
         raise SchemaError(
-            f"{file.name} has neither GeoParquet metadata nor a column 'geometry'; it has {', '.join(parquet.schema_arrow.names)}."
+            f"{file.name} has neither GeoParquet metadata nor a column 'geometry';"
+            f" it has {', '.join(parquet.schema_arrow.names)}."
         )
     reader = pa.RecordBatchReader.from_batches(parquet.schema_arrow, parquet.iter_batches(BATCH_ROWS))
     return Layer(file, _as_geometry(_wkb_to_geometry(_scan(reader, lake), "geometry"), "geometry", file), None, rows)

@@ -42,3 +42,10 @@ select
 where false
 {%- endif -%}
 {%- endmacro %}
+
+{#- Says plainly what to do where a build would find no landing schema. -#}
+{% macro require_landing() -%}
+    {%- if execute and flags.WHICH in ("build", "run", "test") and not landed("dataset_versions") -%}
+        {{ exceptions.raise_compiler_error("Nothing has been landed in this lake yet: run 'eopv ingest KEY' or 'make demo' first.") }}
+    {%- endif -%}
+{%- endmacro %}

@@ -144,8 +144,6 @@ def test_two_members_of_one_name(make: Maker, archive: Path, folder: Path) -> No
 
 @each_format
 def test_windows_separators_are_folders(make: Maker, archive: Path, folder: Path) -> None:
-    if make is make_7z:
-        pytest.skip("py7zr itself takes a backslash for a part of the name, and 7z files do not hold any")
     make(archive, {"d\\a.csv": b"1"})
     extract(archive, folder, EVERYTHING)
     assert written(folder) == {"d/a.csv": b"1"}
@@ -181,7 +179,7 @@ def test_a_zip_bomb_with_a_lying_header_is_stopped_while_writing(archive: Path, 
     # claim 10 bytes in the local header and in the central directory
     size = (5_000_000).to_bytes(4, "little")
     archive.write_bytes(archive.read_bytes().replace(size, (10).to_bytes(4, "little")))
-    with pytest.raises((UnsafeArchiveError, CorruptArchiveError)):
+    with pytest.raises((UnsafeArchiveError, CorruptArchiveError)):  # zipfile stops at the claimed size, and misses the CRC
         extract(archive, folder, EVERYTHING, limits=Limits(total_bytes=1_000_000))
     assert sum(map(len, written(folder).values())) <= 1_000_000
 
