@@ -104,7 +104,7 @@ def extract(archive: Path, folder: Path, wanted: FileFilter, *, limits: Limits |
         locked = [name for name in chosen if members[name].encrypted]
         if locked:
             raise EncryptedArchiveError(f"{archive.name}: {locked[0]} is encrypted.", remedy=_BY_HAND)
-        writers = _Writers(folder, archive, limits)
+        writers = BoundedWriters(folder, archive, limits)
         writers.reserve(sum(members[name].size for name in chosen))
         opened.copy({members[name].raw_name: name for name in chosen}, writers)
         lost = [name for name in chosen if name not in writers.finished]
@@ -148,7 +148,7 @@ def _unsafe(archive: Path, what: str) -> UnsafeArchiveError:
     )
 
 
-class _Writers:
+class BoundedWriters:
     """Creates the files of members, and counts what is written to all of them."""
 
     def __init__(self, folder: Path, archive: Path, limits: Limits) -> None:
@@ -179,7 +179,7 @@ class _Writers:
 
 
 class _MemberWriter:
-    def __init__(self, writers: _Writers, name: str, file: BinaryIO) -> None:
+    def __init__(self, writers: BoundedWriters, name: str, file: BinaryIO) -> None:
         self._writers, self._name, self._file = writers, name, file
         self._hash, self._size = hashlib.sha256(), 0
 

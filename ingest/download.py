@@ -180,7 +180,7 @@ def _attempt(client: HttpClient, file: RemoteFile, part: _Part, bar: _Bar) -> No
             raise TransientError(_cut(file, offset, file.size))
         if response.status_code == 200:
             offset = 0
-            part.start_over(_Version(public_url(file.url), response.headers.get("ETag"), response.headers.get("Last-Modified")))
+            part.start_over(_version_of(response, file))
         announced = _announced(response, offset)
         expected = file.size if file.size is not None else announced
         try:
@@ -196,6 +196,18 @@ def _attempt(client: HttpClient, file: RemoteFile, part: _Part, bar: _Bar) -> No
             raise TransientError(failure) from error
 
 
+def _version_of(response: httpx.Response, file: RemoteFile) -> _Version:
+    """What a resumed download must still be; nothing can be resumed where offsets count decoded bytes."""
+    if _encoded(response):
+        return _Version(public_url(file.url))
+    return _Version(public_url(file.url), response.headers.get("ETag"), response.headers.get("Last-Modified"))
+
+
+def _encoded(response: httpx.Response) -> bool:
+    """Whether the body is compressed on its way, although it was asked for as it is."""
+    return response.headers.get("Content-Encoding", "identity") != "identity"
+
+
 def _continues(response: httpx.Response, offset: int) -> bool:
     """Whether the body starts at ``offset``; a server may answer with another range than was asked for."""
     return response.headers.get("Content-Range", "").startswith(f"bytes {offset}-")
@@ -204,7 +216,7 @@ def _continues(response: httpx.Response, offset: int) -> bool:
 def _announced(response: httpx.Response, offset: int) -> int | None:
     """Size of the whole file as this answer announces it, in bytes."""
     length = response.headers.get("Content-Length", "")
-    if not length.isdigit() or response.headers.get("Content-Encoding", "identity") != "identity":
+    if not length.isdigit() or _encoded(response):
         return None
     return offset + int(length)
 

@@ -44,9 +44,7 @@ class Run:
 
 
 @tag(step="fetch", layer="landing")
-def fetched(
-    dataset: Dataset, cache_dir: Path, mirror: str | None, refresh: bool, offline: bool, progress: Any
-) -> Acquisition:
+def fetched(dataset: Dataset, cache_dir: Path, mirror: str | None, refresh: bool, offline: bool, progress: Any) -> Acquisition:
     """Published files, verified, from cache, mirror or repository; ``progress`` is an ``ingest.acquire.Progress`` or ``None``."""
     return acquire.fetch(dataset, cache_dir=cache_dir, mirror=mirror, refresh=refresh, offline=offline, progress=progress)
 

@@ -55,7 +55,7 @@ def export(lake: duckdb.DuckDBPyConnection, table: str, path: Path) -> Path:
     try:
         lake.execute(
             f"COPY (SELECT {columns}, CASE WHEN geometry IS NOT NULL THEN {{{box}}} END AS bbox FROM {table}"
-            f" ORDER BY ST_Hilbert(geometry, {WORLD})) TO {literal(str(part))}"
+            f" ORDER BY CASE WHEN NOT ST_IsEmpty(geometry) THEN ST_Hilbert(geometry, {WORLD}) END) TO {literal(str(part))}"
             f" (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS}, GEOPARQUET_VERSION 'NONE',"
             f" KV_METADATA {{geo: {literal(geo)}}})"
         )

@@ -147,9 +147,11 @@ def _open_ogr(
     file: AcquiredFile, kind: Format, layer: str | None, lake: duckdb.DuckDBPyConnection, resources: ExitStack
 ) -> Layer:
     try:
-        rows = None
+        rows, encoding = None, None
         if kind in INDEXED_FORMATS:
-            rows = int(pyogrio.read_info(file.path, layer=layer, force_feature_count=True)["features"])
+            info = pyogrio.read_info(file.path, layer=layer, force_feature_count=True)
+            # Said explicitly, because pyogrio hands Arrow the file's bytes, not UTF-8, where it only detects an encoding
+            rows, encoding = int(info["features"]), info["encoding"]
         if layer is None and kind in LAYERED_FORMATS:
             available = [str(name) for name, _ in pyogrio.list_layers(file.path)]
             if len(available) > 1:
@@ -158,7 +160,7 @@ def _open_ogr(
                 )
         # use_pyarrow=False hands over GDAL's own Arrow stream, without building the table
         meta, stream = resources.enter_context(
-            pyogrio.raw.open_arrow(file.path, layer=layer, use_pyarrow=False, batch_size=BATCH_ROWS)
+            pyogrio.raw.open_arrow(file.path, layer=layer, encoding=encoding, use_pyarrow=False, batch_size=BATCH_ROWS)
         )
     except (DataSourceError, DataLayerError) as error:
         raise ReadError(

@@ -20,8 +20,10 @@ THREE_FIELDS = shapely.MultiPolygon(
     [shapely.box(-0.5, -0.5, -0.1, 0.5), shapely.box(-0.02, -0.5, 0.5, -0.05), shapely.box(-0.02, 0.05, 0.5, 0.5)]
 )
 
-PLANS = np.array([RECTANGLE, L_SHAPE, TRAPEZOID, HEXAGON, U_SHAPE, POND, TWO_PONDS, ROAD, THREE_FIELDS], dtype=object)
-"""Outlines that fill the unit square around the origin: simple ones first, then with holes, then in several parts."""
+PLANS = shapely.orient_polygons(
+    np.array([RECTANGLE, L_SHAPE, TRAPEZOID, HEXAGON, U_SHAPE, POND, TWO_PONDS, ROAD, THREE_FIELDS], dtype=object)
+)
+"""Outlines that fill the unit square around the origin, shells anticlockwise; simple ones, then with holes, then in parts."""
 
 SIMPLE_PLANS = 5
 """How many of ``PLANS``, from the first, are one part without a hole."""

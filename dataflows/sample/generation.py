@@ -75,7 +75,7 @@ def generate(folder: Path, *, sites: int = 400, seed: int = 20261120) -> SampleW
 
     Args:
         folder: where to write; absent, empty or an earlier sample world.
-        sites: number of true sites, at least 100.
+        sites: number of true sites, from 100 to about 25,000.
         seed: any non-negative integer.
 
     Raises:

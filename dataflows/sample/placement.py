@@ -14,6 +14,8 @@ CLEARANCE_M = 60.0
 
 SPREAD_GROWTH = 1.25
 MAX_ROUNDS = 200
+MAX_FILL = 0.15
+"""Share of the region beyond which random places are not found in reasonable time."""
 
 
 def place(
@@ -33,8 +35,13 @@ def place(
     Raises:
         SettingsError: the region is too small for them.
     """
-    centres = np.full((len(radius_m), 2), np.nan)
     half_m = radius_m + CLEARANCE_M / 2
+    if (fill := (half_m**2).sum() / HALF_EXTENT_M**2) > MAX_FILL:
+        raise SettingsError(
+            f"{len(radius_m)} estates would fill {fill:.0%} of the region; {MAX_FILL:.0%} is the most.",
+            remedy="Generate fewer sites.",
+        )
+    centres = np.full((len(radius_m), 2), np.nan)
     # the largest first: they are the hardest to find room for
     pending = np.argsort(-radius_m, kind="stable")
     placed = np.array([], dtype=int)

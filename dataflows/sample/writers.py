@@ -30,7 +30,10 @@ def _stopped_clock() -> Iterator[None]:
 
 
 def write_zipped_shapefile(frame: gpd.GeoDataFrame, path: Path) -> None:
-    """Polygons as a zip of ``<stem>.shp`` and its siblings, texts in ISO-8859-1, which the .dbf states and no .cpg repeats."""
+    """Polygons as a zip of ``<stem>.shp`` and its siblings.
+
+    Texts are ISO-8859-1, and as in many published files nothing says so: readers have to take the format's default.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         pyogrio.write_dataframe(
             frame,

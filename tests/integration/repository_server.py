@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import hashlib
 import json
 import threading
@@ -31,6 +32,7 @@ class Answer:
     stall_s: float = 0.0  # silence after the fraction, before closing
     ranges: bool = True
     etag: str | None = None
+    gzip: bool = False  # compress on the way, whatever the client accepts
 
 
 @dataclass
@@ -235,6 +237,8 @@ class _Handler(SimpleHTTPRequestHandler):
             start = int(wanted.removeprefix("bytes=").removesuffix("-"))
             status, headers["Content-Range"] = 206, f"bytes {start}-{len(body) - 1}/{len(body)}"
             body = body[start:]
+        if answer.gzip:
+            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
         self._start(status, headers, len(body))
         end = int(len(body) * answer.send)
         step = max(1, -(-end // PIECES))

@@ -55,7 +55,7 @@ def observe(sites: gpd.GeoDataFrame, rng: np.random.Generator) -> gpd.GeoDataFra
             "p_sys_type": "ground",
             "p_axis": np.where(tracking, "single-axis", "fixed-tilt"),
             "p_azimuth": 180,
-            "p_tilt": pd.array(np.where(tracking, 0, rng.integers(15, 36, n)), dtype="Int64"),
+            "p_tilt": pd.Series(np.where(tracking, 0, rng.integers(15, 36, n)), dtype="Int64").where(rng.random(n) < 0.85),
             "p_battery": np.where(rng.random(n) < 0.06, "batteries", None),
             "p_cap_ac": (seen["capacity_mw"] * np.exp(0.02 * rng.normal(size=n))).round(2),
             "p_cap_dc": (seen["capacity_mw_dc"] * np.exp(0.02 * rng.normal(size=n))).round(2),
