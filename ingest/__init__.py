@@ -1,0 +1,1 @@
+"""What to ingest: manifests, and the download layer (cache, mirror, repository)."""

@@ -1,0 +1,5 @@
+"""``python -m eopv``."""
+
+from eopv.cli import main
+
+main()
