@@ -17,6 +17,8 @@ from typing import Protocol
 import psutil
 from pydantic import SecretStr
 
+from db.errors import ServiceError
+
 LOOPBACK = "127.0.0.1"
 TAIL_LINES = 20
 _POLL_S = 0.05
@@ -123,11 +125,22 @@ def stop(service: Service, timeout_s: float) -> bool:
 
     Returns:
         Whether anything was running.
+
+    Raises:
+        ServiceError: the server belongs to somebody else.
     """
     running = service.find()
     remains = service.leftovers()
     if running is not None:
-        running.send_signal(service.stop_signal)
+        try:
+            running.send_signal(service.stop_signal)
+        except psutil.NoSuchProcess:
+            pass
+        except psutil.AccessDenied as error:
+            raise ServiceError(
+                f"{service.name} (process {running.pid}) belongs to the user {running.username()}.",
+                remedy="Run the command as that user.",
+            ) from error
         if not wait_until(lambda: service.find() is None, timeout_s):
             remains = [running, *running.children(recursive=True), *remains]
     wait_until(lambda: not service.leftovers(), 5.0)

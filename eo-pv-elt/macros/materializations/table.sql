@@ -1,0 +1,30 @@
+{#-
+  Tables are replaced in place, in one DuckLake transaction, instead of built under another name and renamed: readers see
+  the old snapshot until the commit either way, and concurrent renames are what DuckLake 1.0 gets wrong (docs/adr/0002).
+-#}
+{% materialization table, adapter="duckdb", supported_languages=["sql", "python"] %}
+    {%- set target_relation = this.incorporate(type="table") -%}
+    {%- set existing_relation = load_cached_relation(this) -%}
+    {%- set partitioned_by = duckdb__get_partitioned_by(target_relation, false) -%}
+    {%- set sorted_by = duckdb__get_sorted_by(target_relation, false) -%}
+
+    {{ run_hooks(pre_hooks, inside_transaction=False) }}
+    {{ run_hooks(pre_hooks, inside_transaction=True) }}
+
+    {%- if existing_relation is not none %}
+        {% call statement("replaced") -%}
+            drop {{ existing_relation.type }} if exists {{ existing_relation }}
+        {%- endcall %}
+    {%- endif %}
+
+    {% call statement("main", language=model["language"]) -%}
+        {{ create_table_as(False, target_relation, compiled_code, model["language"], partitioned_by=partitioned_by, sorted_by=sorted_by) }}
+    {%- endcall %}
+
+    {{ run_hooks(post_hooks, inside_transaction=True) }}
+    {% do persist_docs(target_relation, model) %}
+    {{ adapter.commit() }}
+    {{ run_hooks(post_hooks, inside_transaction=False) }}
+
+    {{ return({"relations": [target_relation]}) }}
+{% endmaterialization %}
