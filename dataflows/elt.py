@@ -12,7 +12,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt_common.events.base_types import EventMsg
 
 from db.errors import BuildError
-from db.settings import REPOSITORY_ROOT, Settings
+from db.settings import REPOSITORY_ROOT, Settings, using
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ def run_dbt(
         *arguments,
     ]
     try:
-        outcome: dbtRunnerResult = runner.invoke(command_line)
+        with using(lake):
+            outcome: dbtRunnerResult = runner.invoke(command_line)
     finally:
         # dbt-duckdb keeps its connection for the next invocation, and with it the lock on the lake
         DuckDBConnectionManager.close_all_connections()

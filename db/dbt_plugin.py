@@ -8,7 +8,7 @@ import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from db.connection import attach, engine_config, prepare
-from db.settings import Settings, Target, load_settings
+from db.settings import Settings, Target, load_settings, settings
 
 
 class Plugin(BasePlugin):
@@ -23,7 +23,9 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Read the settings of the profile's target."""
         self.motherduck = bool(plugin_config.get("motherduck", False))
-        self.lake = load_settings(target=Target(plugin_config["target"]))
+        target = Target(plugin_config["target"])
+        in_force = settings()
+        self.lake = in_force if in_force.target is target else load_settings(target=target)
 
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
         """Add the engine's options, and MotherDuck's token where it is used."""

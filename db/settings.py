@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,8 @@ from db.errors import SettingsError
 
 REPOSITORY_ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "EOPV_"
+
+_in_force: Settings | None = None
 
 
 class Target(StrEnum):
@@ -161,6 +164,21 @@ def load_settings(**overrides: object) -> Settings:
 
 
 @lru_cache(maxsize=1)
-def settings() -> Settings:
-    """The process's settings, read once."""
+def _from_environment() -> Settings:
     return load_settings()
+
+
+def settings() -> Settings:
+    """The settings in force: those of :func:`using`, else the process's, read from the environment once."""
+    return _in_force or _from_environment()
+
+
+@contextmanager
+def using(lake: Settings) -> Iterator[Settings]:
+    """Put settings in force for everything in this process, dbt's threads included."""
+    global _in_force  # noqa: PLW0603 - dbt makes its threads itself, so that a context variable would not reach them
+    before, _in_force = _in_force, lake
+    try:
+        yield lake
+    finally:
+        _in_force = before

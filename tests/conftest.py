@@ -1,16 +1,34 @@
-"""Fixtures of all tests."""
+"""Fixtures that every kind of test shares."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from db.settings import Settings, using
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _only_the_settings_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("EOPV_") and name != "EOPV_TEST_MIRROR"]:
+        monkeypatch.delenv(name)
+
 
 @pytest.fixture(scope="session")
 def mirror() -> Path:
-    """The folder of real published files beside the repository."""
-    folder = Path(__file__).parents[2] / "shared" / "mirror"
+    """The offline mirror of real published data; the test is skipped where it is absent."""
+    folder = Path(os.environ.get("EOPV_TEST_MIRROR", REPOSITORY_ROOT.parent / "shared" / "mirror"))
     if not folder.is_dir():
-        pytest.skip(f"no mirror of real data at {folder}")
+        pytest.skip(f"no mirror of real data at {folder}; set EOPV_TEST_MIRROR")
     return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path):
+    """Settings of an empty lake on the target `local`, in force for the test."""
+    with using(Settings(home=tmp_path / "home", _env_file=None)) as lake:
+        yield lake

@@ -9,10 +9,11 @@
     end
 {%- endmacro %}
 
-{#- A finite number; thousands separators are dropped, what is not a number becomes null. -#}
+{#- A finite number; thousands separators are dropped, what is not a number or stands for 'no value' becomes null. -#}
 {% macro number(column) -%}
     case
         when isfinite(try_cast(replace({{ text(column) }}, ',', '') as double))
+            and try_cast(replace({{ text(column) }}, ',', '') as double) not in ({{ var("null_numbers") | join(", ") }})
         then try_cast(replace({{ text(column) }}, ',', '') as double)
     end
 {%- endmacro %}

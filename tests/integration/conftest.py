@@ -1,4 +1,4 @@
-"""The misbehaving server, and a fetch that asks it in place of the public repositories."""
+"""Fixtures with real components: a misbehaving repository server, and a lake built from the sample world."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from acquisition_support import IMPATIENT
 from repository_server import RepositoryServer
+from sample_lake import SampleLake, build_sample_lake
 
+from dataflows.sample import SampleWorld, generate
+from db.settings import Settings
 from ingest.acquire import Acquisition, fetch
 from ingest.manifest import Dataset
 
@@ -26,3 +29,16 @@ def get(server: RepositoryServer, tmp_path: Path) -> Callable[..., Acquisition]:
         return fetch(entry, **{"cache_dir": tmp_path / "cache", "endpoints": server.endpoints, "retry": IMPATIENT, **more})
 
     return get
+
+
+@pytest.fixture(scope="session")
+def sample_world(tmp_path_factory: pytest.TempPathFactory) -> SampleWorld:
+    """The sample world in its published files."""
+    return generate(tmp_path_factory.mktemp("world") / "sample")
+
+
+@pytest.fixture(scope="session")
+def sample_lake(sample_world: SampleWorld, tmp_path_factory: pytest.TempPathFactory) -> SampleLake:
+    """A lake on the target `local` with the sample world ingested and built; read it, do not write to it."""
+    home = tmp_path_factory.mktemp("lake") / "home"
+    return build_sample_lake(Settings(home=home, _env_file=None), sample_world)

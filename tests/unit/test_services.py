@@ -1,19 +1,21 @@
 """Development services without starting them: state, processes and messages."""
 
 import os
+import re
 import socket
 import stat
 import sys
 
 import psutil
 import pytest
+import yaml
 from pydantic import SecretStr
 
 from db import services
 from db.errors import ServiceError
 from db.services.process import LOOPBACK, find_process, find_processes_in, is_free, kill, spawn, tail, wait_until
 from db.services.state import PORT_RANGE, ServicesState
-from db.settings import Settings
+from db.settings import REPOSITORY_ROOT, Settings, reject_unknown
 
 
 @pytest.fixture
@@ -116,3 +118,17 @@ def test_the_tail_of_a_log_hides_secrets(tmp_path):
     assert shown.splitlines()[-1] == "line 99 ********"
     assert len(shown.splitlines()) == 20
     assert tail(tmp_path / "absent.log") == ""
+
+
+def test_compose_publishes_on_loopback_only_and_holds_no_secret():
+    text = (REPOSITORY_ROOT / "compose.yaml").read_text()
+    compose = yaml.safe_load(text)
+    assert sorted(compose["services"]) == sorted(status.name for status in services.status(Settings(_env_file=None)))
+    for service in compose["services"].values():
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert service["healthcheck"]
+        for name, content in service["environment"].items():
+            if any(word in name for word in ("PASSWORD", "SECRET", "KEY")):
+                assert re.fullmatch(r"\$\{\w+:\?.+\}", content)
+    # Every EOPV_ name, in the comment too, is one that the settings know
+    reject_unknown(dict.fromkeys(re.findall(r"\bEOPV_\w+", text)))

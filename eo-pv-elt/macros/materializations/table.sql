@@ -21,6 +21,13 @@
         {{ create_table_as(False, target_relation, compiled_code, model["language"], partitioned_by=partitioned_by, sorted_by=sorted_by) }}
     {%- endcall %}
 
+    {% call statement("commit_message") -%}
+        call {{ target_relation.database }}.set_commit_message(
+            'dbt', 'build {{ target_relation.schema }}.{{ target_relation.identifier }}',
+            extra_info => '{{ {"dbt_invocation_id": invocation_id} | tojson }}'
+        )
+    {%- endcall %}
+
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do persist_docs(target_relation, model) %}
     {{ adapter.commit() }}
