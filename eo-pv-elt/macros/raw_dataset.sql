@@ -1,7 +1,7 @@
-{#- The landing table of a dataset, or none when it has not been landed in this lake. -#}
+{#- The landing table of a dataset, or none when it has not been landed in this lake (with --no-introspect: always the table). -#}
 {% macro landed(dataset) -%}
     {%- set table = source("landing", dataset) -%}
-    {%- if execute -%}
+    {%- if execute and flags.INTROSPECT -%}
         {{ return(load_relation(table)) }}
     {%- endif -%}
     {{ return(table) }}

@@ -1,0 +1,1 @@
+"""Landing against ``geopandas.read_file`` + ``to_parquet``."""

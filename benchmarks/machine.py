@@ -1,0 +1,36 @@
+"""Facts about the machine and the versions that a measurement depends on."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+import pyogrio
+import pyproj
+
+PACKAGES = ("duckdb", "pyarrow", "pyogrio", "geopandas", "pandas", "shapely", "pyproj", "dbt-core", "dbt-duckdb")
+
+
+def facts() -> dict[str, str | int | float]:
+    """Processor, cores usable by this process, RAM in GiB, and versions."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1,
+        "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "python": platform.python_version(),
+        "gdal": ".".join(map(str, pyogrio.__gdal_version__)),
+        "proj": pyproj.proj_version_str,
+        **{package: version(package) for package in PACKAGES},
+    }
+
+
+def _cpu_name() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if (
+        cpuinfo.exists()
+    ) else []
+    return names[0] if names else platform.processor() or "unknown"

@@ -1,0 +1,76 @@
+"""One measurement, one fresh process: what an operation takes in seconds and memory, imports excluded from both.
+
+The child (:func:`measure`) prints one line of JSON; the parent (:func:`in_child`) reads it. Seconds are those of the operation
+alone, inside the process. Memory is the peak resident set of the whole process, and its increase over the same interpreter with
+the same modules imported and nothing done yet.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import psutil
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
+STATUS = Path("/proc/self/status")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Seconds and bytes of one operation in a process of its own; ``details`` is whatever the operation returned."""
+
+    seconds: float
+    peak_rss: int
+    idle_rss: int
+    details: dict[str, Any]
+
+    @property
+    def added_rss(self) -> int:
+        """Bytes by which the operation raised the peak above the idle interpreter."""
+        return self.peak_rss - self.idle_rss
+
+
+def peak_rss() -> int:
+    """Peak resident set of this process in bytes."""
+    if STATUS.exists():
+        # Not ru_maxrss: on Linux that one survives exec, so a large parent would show in its child
+        line = next(line for line in STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def measure(operation: Callable[[], dict[str, Any]]) -> None:
+    """Run the operation once and print its measurement; call it in the child, after all imports."""
+    idle = psutil.Process().memory_info().rss
+    started = perf_counter()
+    details = operation()
+    seconds = perf_counter() - started
+    print(json.dumps(asdict(Measurement(seconds, peak_rss(), idle, details))))
+
+
+def in_child(module: str, *arguments: str) -> Measurement:
+    """Run ``python -m module arguments`` and return what it measured.
+
+    Raises:
+        subprocess.CalledProcessError: the child failed; its standard error has been passed on.
+    """
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY_ROOT, check=True, stdout=subprocess.PIPE, text=True)
+    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def warm(path: Path) -> None:
+    """Bring a file, or the files of a folder, into the page cache, so that no competitor pays for the disk."""
+    for file in [path] if path.is_file() else sorted(path.rglob("*")):
+        if file.is_file():
+            with file.open("rb") as stream:
+                while stream.read(1 << 24):
+                    pass
