@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 import geopandas as gpd
+import pandas as pd
 import shapely
 
 from dataflows.raw import landing
@@ -73,7 +74,7 @@ class Publisher:
         rows = self.con.sql(
             f'SELECT * EXCLUDE (geometry), ST_AsWKB(geometry) AS geometry FROM lake.landing."{key}" ORDER BY source_file, source_row'
         ).df()
-        geometry = [None if value is None else shapely.from_wkb(bytes(value)) for value in rows["geometry"]]
+        geometry = [None if pd.isna(value) else shapely.from_wkb(bytes(value)) for value in rows["geometry"]]
         return gpd.GeoDataFrame(rows.drop(columns="geometry"), geometry=geometry, crs="EPSG:4326")
 
     def outcomes(self, key: str) -> list[dict[str, Any]]:

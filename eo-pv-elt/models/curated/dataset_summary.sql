@@ -8,8 +8,9 @@ with observed as (
         count(*) filter (duplicate_of is not null) as n_duplicates,
         count(*) filter (geometry_kind = 'point') as n_points,
         count(*) filter (geometry_kind = 'polygon') as n_polygons,
-        sum(area_m2) as total_area_m2,
-        sum(capacity_mw) as total_capacity_mw,
+        -- ordered, because a floating-point sum depends on the order and a build should not
+        sum(area_m2 order by observation_id) as total_area_m2,
+        sum(capacity_mw order by observation_id) as total_capacity_mw,
         min(st_xmin(geometry)) as west_deg,
         min(st_ymin(geometry)) as south_deg,
         max(st_xmax(geometry)) as east_deg,
