@@ -1,0 +1,72 @@
+"""``profiles.yml`` in every target: parsed, and for MotherDuck compiled, which cannot be reached from here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PROD = {
+    "EOPV_CATALOG_DSN": "host=db.invalid dbname=lake user=u password=hidden-password",
+    "EOPV_DATA_PATH": "s3://bucket/lake/",
+}
+
+
+def dbt(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("dbt")), *arguments),
+            *("--project-dir", "eo-pv-elt", "--profiles-dir", "."),
+            *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "EOPV_HOME": str(folder / "home"), **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("target", ["local", "dev", "prod", "motherduck"])
+def test_the_project_parses_in_every_target(target, tmp_path):
+    done = dbt("parse", "--target", target, folder=tmp_path, **PROD)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "target" / "manifest.json").exists()
+
+
+def test_the_motherduck_profile_compiles_every_model_without_a_connection(tmp_path):
+    done = dbt("compile", "--target", "motherduck", "--no-introspect", "--no-populate-cache", folder=tmp_path, **PROD)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compiled = {path.stem for path in (tmp_path / "target" / "compiled").rglob("models/**/*.sql")}
+    models = {path.stem for path in (ROOT / "eo-pv-elt" / "models").rglob("*.sql")}
+    assert models <= compiled
+    text = (tmp_path / "target" / "compiled" / "eo_pv_elt" / "models" / "curated" / "pv_observations.sql").read_text()
+    assert '"lake"."prepared"."prep_pv_observations"' in text
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"hidden-password" not in path.read_bytes(), path
+
+
+def test_plain_dbt_builds_from_the_root(sample_world, tmp_path):
+    ingested = subprocess.run(
+        [
+            *(sys.executable, "-m", "eopv", "ingest", "usa_uspvdb_v3_2025", "--offline"),
+            *("--mirror", str(sample_world.folder), "--manifest", str(sample_world.manifest)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "EOPV_HOME": str(tmp_path / "home")},
+        check=False,
+    )
+    assert ingested.returncode == 0
+    done = dbt("build", folder=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ERROR=0" in done.stdout
+
+
+def test_a_build_of_an_empty_lake_says_what_to_do(tmp_path):
+    done = dbt("build", folder=tmp_path)
+    assert done.returncode != 0
+    assert "Nothing has been landed" in done.stdout
