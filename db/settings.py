@@ -176,7 +176,7 @@ def settings() -> Settings:
 @contextmanager
 def using(lake: Settings) -> Iterator[Settings]:
     """Put settings in force for everything in this process, dbt's threads included."""
-    global _in_force  # noqa: PLW0603 - dbt makes its threads itself, so that a context variable would not reach them
+    global _in_force
     before, _in_force = _in_force, lake
     try:
         yield lake

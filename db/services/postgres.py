@@ -22,6 +22,7 @@ from pydantic import SecretStr
 
 from db.errors import ServiceError
 from db.services.process import LOOPBACK, find_process, find_processes_in, kill, spawn, wait_until
+from db.services.server import Server
 from db.services.state import ServicesState
 
 ROLE = DATABASE = "eopv"
@@ -45,11 +46,9 @@ def _bin_dir() -> Path:
 
 
 @dataclass(frozen=True)
-class Postgres:
+class Postgres(Server):
     """One PostgreSQL cluster, on loopback only, with password authentication."""
 
-    folder: Path
-    ports: tuple[int, ...]
     password: SecretStr
 
     name = "postgres"
@@ -60,21 +59,6 @@ class Postgres:
     def of(cls, services_dir: Path, state: ServicesState) -> Postgres:
         """The cluster of one home."""
         return cls(services_dir / cls.name, state.ports.get(cls.name, (0,)), state.postgres_password)
-
-    @property
-    def data_dir(self) -> Path:
-        """PostgreSQL's data directory."""
-        return self.folder / "data"
-
-    @property
-    def log_file(self) -> Path:
-        """The server's log."""
-        return self.folder / "server.log"
-
-    @property
-    def address(self) -> str:
-        """``host:port`` that clients connect to."""
-        return f"{LOOPBACK}:{self.ports[0]}"
 
     @cached_property
     def _user(self) -> str | None:

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from db.errors import ServiceError
 from db.services.process import LOOPBACK, find_process, spawn
+from db.services.server import Server
 from db.services.state import ServicesState
 
 BUCKET = "eopv"
@@ -31,11 +32,9 @@ _HEALTH_OBJECT = f"{BUCKET}/.health"
 
 
 @dataclass(frozen=True)
-class Seaweed:
+class Seaweed(Server):
     """Master, volume server, filer and S3 gateway in one process, on loopback only."""
 
-    folder: Path
-    ports: tuple[int, ...]
     access_key_id: SecretStr
     secret_access_key: SecretStr
 
@@ -48,21 +47,6 @@ class Seaweed:
         """The S3 server of one home."""
         ports = state.ports.get(cls.name, (0,) * cls.port_count)
         return cls(services_dir / cls.name, ports, state.s3_access_key_id, state.s3_secret_access_key)
-
-    @property
-    def data_dir(self) -> Path:
-        """Volumes, file table and raft state."""
-        return self.folder / "data"
-
-    @property
-    def log_file(self) -> Path:
-        """The server's log."""
-        return self.folder / "server.log"
-
-    @property
-    def address(self) -> str:
-        """``host:port`` of the S3 gateway."""
-        return f"{LOOPBACK}:{self.ports[0]}"
 
     @property
     def _data_argument(self) -> str:
