@@ -16,6 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from db.errors import DatasetNotFoundError, ManifestError
+from ingest import strict_yaml
 
 MANIFEST_PATH = Path(__file__).with_name("doi_manifest.yml")
 KEY_PATTERN = r"^[a-z][a-z0-9_]{2,62}$"
@@ -298,7 +299,7 @@ def load_manifest(path: Path = MANIFEST_PATH) -> Manifest:
         ManifestError: names the file and each offending key.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = strict_yaml.load(path.read_text(encoding="utf-8"))
         return Manifest.model_validate(document)
     except FileNotFoundError as error:
         raise ManifestError(f"No manifest at {path}.", remedy="Pass an existing file.") from error

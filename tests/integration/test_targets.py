@@ -45,10 +45,17 @@ def test_curated_tables_are_equal_on_local_and_dev(table, sample_lake, dev_lake)
 
 def test_dev_keeps_its_data_in_s3(dev_lake):
     with connect(read_only=True, lake=dev_lake.settings) as con:
-        (path,) = con.sql(
-            "SELECT DISTINCT data_path FROM (SELECT data_file AS data_path FROM ducklake_list_files('lake', 'pv_observations', schema => 'curated')) LIMIT 1"
-        ).fetchone()
-    assert path.startswith("s3://")
+        files = con.sql("SELECT data_file FROM ducklake_list_files('lake', 'pv_observations', schema => 'curated')").fetchall()
+    assert files
+    assert all(path.startswith("s3://") for (path,) in files)
+
+
+def test_prod_reaches_the_same_lake_through_explicit_settings(dev_lake, tmp_path):
+    up = with_services(dev_lake.settings)
+    given = {name: getattr(up, name) for name in ("catalog_dsn", "data_path", "s3_endpoint", "s3_region")}
+    given |= {name: getattr(up, name) for name in ("s3_access_key_id", "s3_secret_access_key")}
+    prod = Settings(home=tmp_path, target=Target.PROD, _env_file=None, **given)
+    assert rows(prod, "curated.pv_observations") == rows(dev_lake.settings, "curated.pv_observations")
 
 
 def test_a_lake_in_dev_is_read_while_it_is_written(dev_lake):

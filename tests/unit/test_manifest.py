@@ -198,3 +198,10 @@ def test_an_unknown_dataset_is_a_key_error_that_lists_the_known_ones() -> None:
 def test_entries_are_immutable() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         load_manifest()["deu_osm_pv_2023"].title = "another"
+
+
+def test_a_key_that_stands_twice_is_an_error(tmp_path):
+    path = tmp_path / "manifest.yml"
+    path.write_text("datasets:\n  aaa_one: {title: first}\n  aaa_one: {title: second}\n")
+    with pytest.raises(ManifestError, match=r"'aaa_one' stands twice"):
+        load_manifest(path)
