@@ -101,8 +101,6 @@ def attach(con: duckdb.DuckDBPyConnection, lake: Settings, *, read_only: bool = 
         if not read_only:
             for layer in LAYERS:
                 con.execute(f"CREATE SCHEMA IF NOT EXISTS {LAKE}.{layer}")
-        elif as_of is not None:
-            con.execute(f"SELECT 1 FROM {LAKE}.information_schema.tables LIMIT 1").fetchall()
     except duckdb.Error as error:
         raise _explain(error, lake, as_of) from None  # the cause's text may hold the catalog's credentials
 
@@ -207,7 +205,7 @@ def _explain(error: duckdb.Error, lake: Settings, as_of: AsOf | None) -> LakeErr
         )
     if lake.target is Target.LOCAL:
         return LakeError(f"The lake {lake.catalog_file} cannot be opened: {text.splitlines()[0]}.")
-    if "does not exist" in text and "READ_ONLY" in text.upper():
+    if "does not exist - and creating" in text:
         return LakeNotFoundError(f"There is no lake in target {lake.target}.", remedy="Run 'eopv ingest' first.")
     return LakeError(
         f"The lake of target {lake.target} cannot be opened ({type(error).__name__}).",

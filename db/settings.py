@@ -74,11 +74,15 @@ class Settings(BaseSettings):
     memory_limit: str | None = Field(default=None, description="DuckDB memory limit, e.g. 8GB; empty means 80 % of RAM.")
 
     @model_validator(mode="after")
-    def _prod_is_complete(self) -> Self:
+    def _target_is_complete(self) -> Self:
         if self.target is Target.PROD:
             missing = [f"{PREFIX}{name.upper()}" for name in ("catalog_dsn", "data_path") if getattr(self, name) is None]
             if missing:
                 raise ValueError(f"target prod needs {', '.join(missing)}")
+        if self.target is Target.DEV and (self.catalog_dsn is None) != (self.data_path is None):
+            raise ValueError(
+                f"target dev takes {PREFIX}CATALOG_DSN and {PREFIX}DATA_PATH together (compose.yaml), or neither (eopv services)"
+            )
         return self
 
     @property

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
+from pydantic import SecretStr
 from sample_lake import SampleLake, build_sample_lake
 
 from dataflows.elt import run_dbt
 from dataflows.sample import SampleWorld
 from db import Settings, connect, services
 from db.connection import with_services
+from db.errors import LakeError, LakeNotFoundError
 from db.settings import Target
 
 pytestmark = pytest.mark.xdist_group("services")
@@ -79,3 +84,29 @@ def test_nothing_secret_stands_in_artifacts_and_logs(dev_lake):
     for path in files:
         content = path.read_bytes()
         assert not [1 for secret in secrets if secret.encode() in content], path
+
+
+def test_reading_before_anything_is_built_says_so(dev, dev_lake, tmp_path):
+    up = with_services(dev)
+    dsn = up.catalog_dsn.get_secret_value()
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE empty_lake")
+    empty = up.model_copy(
+        update={
+            "home": tmp_path,
+            "catalog_dsn": SecretStr(make_conninfo(dsn, dbname="empty_lake")),
+            "data_path": "s3://eopv/empty/",
+        }
+    )
+    with pytest.raises(LakeNotFoundError, match="no lake in target dev"):
+        connect(read_only=True, lake=empty)
+
+
+def test_a_wrong_password_is_not_repeated(dev):
+    up = with_services(dev)
+    wrong = up.model_copy(
+        update={"catalog_dsn": SecretStr(make_conninfo(up.catalog_dsn.get_secret_value(), password="hunter2-secret"))}
+    )
+    with pytest.raises(LakeError) as raised:
+        connect(read_only=True, lake=wrong)
+    assert "hunter2-secret" not in "".join(traceback.format_exception(raised.value))
