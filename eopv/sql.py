@@ -30,7 +30,11 @@ def sql(
             return
         text = readable(result)
         shown = text.fetchmany(limit + 1)
-        rows = [dict(zip(text.columns, values, strict=True)) for values in shown[:limit]]
+        # As stored: neither the separators nor the rounding that suit a report
+        rows = [
+            {name: None if value is None else str(value) for name, value in zip(text.columns, values, strict=True)}
+            for values in shown[:limit]
+        ]
         out.print(table(rows) if rows else "no rows")
         if len(shown) > limit:
             out.print(f"… more than {limit} rows; see --limit, or -f csv")
