@@ -95,6 +95,9 @@ def attach(con: duckdb.DuckDBPyConnection, lake: Settings, *, read_only: bool = 
             )
         lake.data_dir.mkdir(parents=True, exist_ok=True)
     options = [*(["READ_ONLY"] if read_only else []), *_snapshot_option(as_of)]
+    if lake.target is Target.LOCAL:
+        # The catalog remembers an absolute path; a home that was moved or copied is still a lake
+        options.append("OVERRIDE_DATA_PATH true")
     suffix = f" ({', '.join(options)})" if options else ""
     try:
         con.execute(f"ATTACH 'ducklake:{SECRET}' AS {LAKE}{suffix}")

@@ -109,6 +109,12 @@ class NoFileMatchedError(AcquisitionError, LookupError):
     kind = "no_file_matched"
 
 
+class NotHeldError(AcquisitionError, LookupError):
+    """Offline, and neither the cache nor the mirror has anything of the dataset."""
+
+    kind = "not_held"
+
+
 class RemoteError(AcquisitionError):
     """A repository answered with an error, or not at all, after all retries.
 

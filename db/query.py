@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import sys
 import uuid
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def relation(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelat
     try:
         return con.sql(query)
     except duckdb.Error as error:
-        raise LakeError(str(error).strip()) from error
+        raise _refused(error) from error
 
 
 def readable(result: duckdb.DuckDBPyRelation, geometry: str = "ST_AsText") -> duckdb.DuckDBPyRelation:
@@ -55,7 +56,7 @@ def batches(result: duckdb.DuckDBPyRelation, size: int = BATCH_ROWS) -> Iterator
         while batch := result.fetchmany(size):
             yield batch
     except duckdb.Error as error:
-        raise LakeError(str(error).strip()) from error
+        raise _refused(error) from error
 
 
 def write_csv(result: duckdb.DuckDBPyRelation, stream: TextIO) -> None:
@@ -68,7 +69,7 @@ def write_csv(result: duckdb.DuckDBPyRelation, stream: TextIO) -> None:
 
 
 def write_json(result: duckdb.DuckDBPyRelation, stream: TextIO) -> None:
-    """A JSON array of objects; geometries as GeoJSON objects, not text."""
+    """A JSON array of objects; geometries as GeoJSON objects, not text; numbers that JSON has not (NaN, ∞) as null."""
     geometries = {name for name, kind in zip(result.columns, result.types, strict=True) if str(kind).startswith("GEOMETRY")}
     result = readable(result, "ST_AsGeoJSON")
     separator = "[\n"
@@ -78,7 +79,7 @@ def write_json(result: duckdb.DuckDBPyRelation, stream: TextIO) -> None:
                 name: json.loads(value) if name in geometries and value is not None else value
                 for name, value in zip(result.columns, values, strict=True)
             }
-            stream.write(separator + json.dumps(row, default=str, ensure_ascii=False))
+            stream.write(separator + json.dumps(_finite(row), default=str, ensure_ascii=False, allow_nan=False))
             separator = ",\n"
     stream.write("[]\n" if separator == "[\n" else "\n]\n")
 
@@ -90,7 +91,7 @@ def write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> Non
         con.execute(f"COPY ({query.strip().rstrip(';')}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
         part.replace(path)
     except duckdb.Error as error:
-        raise LakeError(str(error).strip()) from error
+        raise _refused(error) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -99,8 +100,10 @@ def write(con: duckdb.DuckDBPyConnection, query: str, kind: ResultFormat, path: 
     """Write a query's result to a file, or as text to standard output.
 
     Raises:
-        LakeError: the query fails, or Parquet is asked for without a file.
+        LakeError: the query fails, Parquet is asked for without a file, or the file's folder is not there.
     """
+    if path is not None and not path.parent.is_dir():
+        raise LakeError(f"There is no folder {path.parent}.", remedy="Make it, or name another file.")
     if kind is ResultFormat.PARQUET:
         if path is None:
             raise LakeError("Parquet is not text.", remedy="Name a file with -o.")
@@ -120,3 +123,20 @@ def write(con: duckdb.DuckDBPyConnection, query: str, kind: ResultFormat, path: 
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return value
+
+
+def _refused(error: duckdb.Error) -> LakeError:
+    """DuckDB's error in one line, without the picture that points at the place."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    text = " ".join(line for line in lines if line.strip("^"))
+    return LakeError(text, remedy="Check the query; 'eopv status' lists what there is.")

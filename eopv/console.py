@@ -14,6 +14,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.table import Table
 
 # Results go to standard output; progress, log lines and errors to standard error, so that pipes stay clean
@@ -59,13 +60,13 @@ def _plain(value: object) -> object:
 
 
 def table(rows: Iterable[Mapping[str, Any]], *, title: str | None = None, numeric: frozenset[str] = frozenset()) -> Table:
-    """A table of rows with the same keys; columns in ``numeric`` are right-aligned."""
+    """A table of rows with the same keys; columns in ``numeric`` are right-aligned. Brackets in texts are no markup."""
     rows = list(rows)
-    view = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    view = Table(title=None if title is None else escape(title), title_justify="left", header_style="bold", pad_edge=False)
     for name in rows[0] if rows else ():
-        view.add_column(name, justify="right" if name in numeric else "left", overflow="fold")
+        view.add_column(escape(name), justify="right" if name in numeric else "left", overflow="fold")
     for row in rows:
-        view.add_row(*(cell(value) for value in row.values()))
+        view.add_row(*(escape(cell(value)) for value in row.values()))
     return view
 
 

@@ -23,4 +23,4 @@ def dag(
 
     if name not in DAGS:
         raise SettingsError(f"No DAG {name!r}.", remedy=f"Known: {', '.join(DAGS)}.")
-    out.print(str(write_dag(dag_driver(name, kind), output or Path(f"{name}.svg"))))
+    out.print(str(write_dag(dag_driver(name, kind), output or Path(f"{name}.svg"))), markup=False, soft_wrap=True)

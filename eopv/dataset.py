@@ -60,5 +60,5 @@ def new(
     from dataflows.scaffold import scaffold  # GDAL is not needed to list datasets
 
     for path in scaffold(key, title=title, url=url, kind=kind, file=file):
-        out.print(str(path))
+        out.print(str(path), markup=False, soft_wrap=True)
     out.print(f"Complete the manifest entry and the mapping, then: eopv ingest {key} && eopv build")

@@ -12,4 +12,4 @@ def docs() -> None:
 
     lake = settings()
     run_dbt("docs generate", lake, arguments=("--static",))
-    out.print(str(lake.home / "dbt" / "target" / "static_index.html"))
+    out.print(str(lake.home / "dbt" / "target" / "static_index.html"), markup=False, soft_wrap=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from db import settings
@@ -76,7 +77,7 @@ def _show(outcomes: list[DatasetOutcome]) -> None:
     out.print(table(rows, numeric=frozenset({"rows", "snapshot", "seconds"})))
     for outcome in outcomes:
         if outcome.status == "failed":
-            err.print(f"[bold red]{outcome.error_kind}[/]: {outcome.error}", soft_wrap=True, highlight=False)
+            err.print(f"[bold red]{outcome.error_kind}[/]: {escape(outcome.error or '')}", soft_wrap=True, highlight=False)
 
 
 def _exit_code(outcomes: list[DatasetOutcome]) -> Exit:

@@ -41,7 +41,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
         write_json(found)
     else:
         rows = [
-            {"service": s.name, "running": s.running, "healthy": s.healthy, "address": s.address, "pid": s.pid} for s in found
+            {"service": s.name, "running": s.running, "healthy": s.healthy, "address": s.address, "pid": str(s.pid or "")}
+            for s in found
         ]
         out.print(table(rows))
     raise typer.Exit(Exit.OK if all(service.healthy for service in found) else Exit.FAILED)

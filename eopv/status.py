@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from db import connect, lake, settings
 from db.errors import LakeNotFoundError
@@ -28,9 +29,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
     if as_json:
         write_json(report)
         return
-    out.print(f"target [bold]{here.target}[/], home {here.home}")
+    out.print(f"target [bold]{here.target}[/], home {escape(str(here.home))}", soft_wrap=True)
     if "error" in report:
-        err.print(str(report["error"]), soft_wrap=True)
+        err.print(str(report["error"]), markup=False, soft_wrap=True)
         return
     for name in ("layers", "datasets", "snapshots", "failures"):
         found = report[name]

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from db.errors import AcquisitionError, DatasetPlannedError
+from db.errors import AcquisitionError, DatasetPlannedError, NotHeldError
 from ingest.acquired import AcquiredFile, Acquisition, Origin
 from ingest.cache import DistributionCache, manifest_checksums
 from ingest.download import download
@@ -55,6 +55,7 @@ def fetch(
 
     Raises:
         DatasetPlannedError: the manifest says that the dataset cannot be ingested yet.
+        NotHeldError: offline (or mirrored only), and neither the cache nor the mirror has anything of it.
         NoFileMatchedError: the filters match nothing at the last possible source; lists what was there.
         RemoteError: a server does not answer, or with an error, after all retries (``RemoteNotFoundError`` for 404 and 410).
         ChecksumMismatchError: bytes are not those that the manifest or the repository promises.
@@ -74,9 +75,7 @@ def fetch(
             f"{dataset.key} is in no repository that can be read here.", remedy="Use --mirror with its files."
         )
     if offline:
-        raise AcquisitionError(
-            f"{dataset.key} is not in the cache, and the repository may not be asked.", remedy="Go online, or use --mirror."
-        )
+        raise NotHeldError(f"{dataset.key} is not in the cache.", remedy="Go online, or use --mirror.")
     return run.from_repository(published[0], endpoints)
 
 
@@ -109,6 +108,10 @@ class _Fetch:
             if names:
                 found = {name: offered[name] for name in names}
                 return self._taken(distribution, self._from_mirror(distribution, found), where)
+        if last and not offered:
+            raise NotHeldError(
+                f"{key} is neither in the cache nor in the {where}.", remedy="Go online, or add its files to the mirror."
+            )
         if last:
             every = [pattern for entry in self._dataset.distributions for pattern in entry.files.include]
             raise nothing_matched(FileFilter(include=tuple(every)), offered, f"{where}, folder {key},")

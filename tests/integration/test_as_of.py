@@ -38,3 +38,11 @@ def test_a_snapshot_that_never_was_is_not_found(sample_lake, first_landing):
     for as_of in (10_000, first_landing[2] - timedelta(days=1), "yesterday"):
         with pytest.raises(SnapshotNotFoundError):
             connect(as_of=as_of, lake=sample_lake.settings)
+
+
+def test_a_home_that_was_moved_is_still_a_lake(home, tmp_path):
+    with connect(lake=home) as con:
+        con.execute("CREATE TABLE lake.main.numbers AS SELECT range AS number FROM range(1000)")
+    moved = home.home.rename(tmp_path / "elsewhere")
+    with connect(read_only=True, lake=home.model_copy(update={"home": moved})) as con:
+        assert con.sql("SELECT count(*), sum(number) FROM lake.main.numbers").fetchone() == (1000, 499500)
