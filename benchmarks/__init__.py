@@ -1,1 +1,1 @@
-"""Measurements of the lakehouse against what people use otherwise; ``python -m benchmarks.ingest``, ``python -m benchmarks.build``."""
+"""Measurements: ``python -m benchmarks.ingest`` against GeoPandas, ``python -m benchmarks.build`` of the dbt layers."""

@@ -28,9 +28,13 @@ def facts() -> dict[str, str | int | float]:
     }
 
 
+def line(found: dict[str, str | int | float]) -> str:
+    """Facts in one line."""
+    return ", ".join(f"{name} {value}" for name, value in found.items())
+
+
 def _cpu_name() -> str:
     cpuinfo = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")] if (
-        cpuinfo.exists()
-    ) else []
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor() or "unknown"

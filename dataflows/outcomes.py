@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
@@ -17,11 +17,12 @@ from ingest.acquire import Acquisition
 
 TABLE = ("lake", "landing", "ingest_outcomes")
 STEP_TAG = "step"
+PART_TAG = "part_of"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One step (fetch, unpack, read, land) of one dataset in one run."""
+    """One step of one dataset in one run: fetch, unpack, read, land; export only where it failed after the landing."""
 
     run_id: str
     dataset: str
@@ -68,7 +69,10 @@ def error_kind(error: BaseException) -> str:
 
 
 class OutcomeRecorder(NodeExecutionHook):
-    """Hamilton hook that records the outcome of every node tagged ``step``."""
+    """Hamilton hook that records the outcome of every node tagged ``step``.
+
+    A node tagged ``part_of`` finishes what an earlier step began: where it fails, that step has failed.
+    """
 
     def __init__(self, run_id: str, dataset: str) -> None:
         self.run_id = run_id
@@ -85,9 +89,21 @@ class OutcomeRecorder(NodeExecutionHook):
         self, *, node_name: str, node_tags: dict[str, Any], result: Any, error: Exception | None, success: bool, **_: Any
     ) -> None:
         """Record the end of a step."""
-        if STEP_TAG not in node_tags:
-            return
-        self.outcomes.append(self.outcome(node_name, node_tags[STEP_TAG], error=None if success else error, result=result))
+        if STEP_TAG in node_tags:
+            self.outcomes.append(self.outcome(node_name, node_tags[STEP_TAG], error=None if success else error, result=result))
+        elif PART_TAG in node_tags and error is not None:
+            self._fail(node_tags[PART_TAG], error)
+
+    def _fail(self, step: str, error: Exception) -> None:
+        for position, outcome in enumerate(self.outcomes):
+            if outcome.step == step:
+                self.outcomes[position] = replace(
+                    outcome,
+                    status="failed",
+                    duration_s=(datetime.now(UTC) - outcome.started_at).total_seconds(),
+                    error_kind=error_kind(error),
+                    error_message=str(error),
+                )
 
     def outcome(self, node_name: str, step: str, *, result: Any = None, error: BaseException | None = None) -> Outcome:
         """The outcome of a step that began when ``node_name`` did and ends now."""

@@ -3,18 +3,43 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import wait
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from hamilton import driver
-from hamilton.execution.executors import MultiThreadingExecutor
+from hamilton.execution.executors import MultiThreadingExecutor, TaskFuture, TaskFutureWrappingPythonFuture
+from hamilton.execution.grouping import TaskImplementation
+from hamilton.execution.state import TaskState
 from hamilton.lifecycle.base import LifecycleAdapter
 
 # Hamilton reports every failing node itself, with a screenful of text; the caller reports it once.
 logging.getLogger("hamilton.execution").setLevel(logging.CRITICAL)
 logging.getLogger("hamilton.driver").setLevel(logging.CRITICAL)
 logging.getLogger("hamilton.caching").setLevel(logging.ERROR)
+
+POLL_S = 0.01
+
+
+class _AwaitedFuture(TaskFutureWrappingPythonFuture):
+    """A task's future that is waited for a moment whenever it is asked for its state."""
+
+    def get_state(self) -> TaskState:
+        wait([self.future], timeout=POLL_S)
+        return super().get_state()
+
+
+class WaitingThreadsExecutor(MultiThreadingExecutor):
+    """Threads for parallel tasks.
+
+    Hamilton asks its tasks for their state in a loop without a pause: with its own executor that loop takes a whole core, and
+    the interpreter lock, from the tasks that it waits for.
+    """
+
+    def submit_task(self, task: TaskImplementation) -> TaskFuture:
+        """Hand a task to a thread."""
+        return _AwaitedFuture(super().submit_task(task).future)
 
 
 def build_driver(
@@ -45,6 +70,6 @@ def build_driver(
         )
     if workers is not None:
         builder = builder.enable_dynamic_execution(allow_experimental_mode=True).with_remote_executor(
-            MultiThreadingExecutor(max_tasks=workers)
+            WaitingThreadsExecutor(max_tasks=workers)
         )
     return builder.build()

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.ingest.cases import MAIN_TABLE, OTHER_FORMATS, Case, written
 from benchmarks.measuring import Measurement, in_child, warm
+from benchmarks.reporting import CACHE, MIB, RESULTS, console, store
 
-HERE = Path(__file__).resolve().parents[1]
 OURS = "landing"
 CONTENDERS = (OURS, "landing + export", "geopandas", "geopandas (Arrow)")
 PEERS = CONTENDERS[2:]
-MIB = 2**20
 
 
 def compare(case: Case, file: Path, repeats: int, progress: Progress) -> dict[str, Measurement]:
@@ -44,6 +41,7 @@ def summarised(runs: list[Measurement]) -> Measurement:
     return replace(
         runs[0],
         seconds=median(run.seconds for run in runs),
+        cpu_seconds=median(run.cpu_seconds for run in runs),
         peak_rss=int(median(run.peak_rss for run in runs)),
         idle_rss=int(median(run.idle_rss for run in runs)),
         details={"all_seconds": [round(run.seconds, 3) for run in runs]},
@@ -54,9 +52,9 @@ def as_table(results: dict[Case, dict[str, Measurement]]) -> Table:
     """One line a case and contender; the factors compare with landing without export, which writes one Parquet file too."""
     table = Table(title="Landing against geopandas.read_file (+ to_crs) + to_parquet")
     for heading in ("file", "rows", "contender"):
-        table.add_column(heading, justify="right" if heading == "rows" else "left")
-    for heading in ("s", "rows/s", "landing is × faster", "peak MiB", "added MiB"):
-        table.add_column(heading, justify="right")
+        table.add_column(heading, justify="right" if heading == "rows" else "left", no_wrap=True)
+    for heading in ("s", "CPU s", "rows/s", "landing is × faster", "peak MiB", "added MiB"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for case, contenders in results.items():
         for name, run in contenders.items():
             first = name == OURS
@@ -65,6 +63,7 @@ def as_table(results: dict[Case, dict[str, Measurement]]) -> Table:
                 f"{case.rows:,}" if first else "",
                 name,
                 f"{run.seconds:.2f}",
+                f"{run.cpu_seconds:.2f}",
                 f"{case.rows / run.seconds:,.0f}",
                 f"{run.seconds / contenders[OURS].seconds:.1f}" if name in PEERS else "",
                 f"{run.peak_rss / MIB:,.0f}",
@@ -79,30 +78,24 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only the smallest files, once each")
     parser.add_argument("--only", default="", help="only cases whose key contains this text")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--cache", type=Path, default=HERE / ".cache", help="where generated files are kept (1 GB)")
-    parser.add_argument("--output", type=Path, default=HERE / "results" / "ingest.json")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where generated files are kept (1 GB)")
+    parser.add_argument("--output", type=Path, default=RESULTS / "ingest.json")
     chosen = parser.parse_args()
     repeats = 1 if chosen.quick else chosen.repeats
     cases = [case for case in (*MAIN_TABLE, *OTHER_FORMATS) if chosen.only in case.key]
     cases = [case for case in cases if not chosen.quick or case.rows <= 10**4]
 
-    console = Console()
+    out = console()
     facts = machine.facts()
-    console.print(", ".join(f"{name} {value}" for name, value in facts.items()), highlight=False)
-    with Progress(console=console, transient=True) as progress:
+    out.print(machine.line(facts), highlight=False)
+    with Progress(console=out, transient=True) as progress:
         results = {case: compare(case, written(case, chosen.cache), repeats, progress) for case in cases}
-    console.print(as_table(results))
-
-    chosen.output.parent.mkdir(parents=True, exist_ok=True)
-    document = {
-        "machine": facts,
-        "cases": [
-            {**asdict(case), "contenders": {name: asdict(run) for name, run in contenders.items()}}
-            for case, contenders in results.items()
-        ],
-    }
-    chosen.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    console.print(f"Written to {chosen.output}")
+    out.print(as_table(results))
+    measured = [
+        {**asdict(case), "contenders": {name: asdict(run) for name, run in contenders.items()}}
+        for case, contenders in results.items()
+    ]
+    store({"machine": facts, "cases": measured}, chosen.output, out)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +42,9 @@ def geopandas(path: Path, scratch: Path, *, use_arrow: bool) -> Operation:
     """Read, transform where the file is not in EPSG:4326, write Parquet."""
     import geopandas as gpd
     import pandas as pd
-    import pyarrow.csv  # noqa: F401 - pandas imports it at the first use
-    import pyarrow.parquet  # noqa: F401
-    import pyogrio  # noqa: F401
+
+    for imported_at_first_use in ("pyarrow.csv", "pyarrow.parquet", "pyogrio"):
+        import_module(imported_at_first_use)
 
     def read() -> gpd.GeoDataFrame:
         if path.suffix == ".csv":

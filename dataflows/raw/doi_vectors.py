@@ -19,14 +19,12 @@ from hamilton.function_modifiers import cache, check_output_custom, tag
 from dataflows.outcomes import OutcomeRecorder
 from dataflows.raw import crs as reference_systems
 from dataflows.raw import geoparquet, landing
-from dataflows.raw.readers import Layer
+from dataflows.raw.layer import PROVENANCE, Layer, LazyTable
 from dataflows.raw.validators import HasColumns
 from db.sql import identifier, literal
 from ingest import acquire
 from ingest.acquire import Acquisition
 from ingest.manifest import Dataset, Distribution
-
-PROVENANCE = ("source_file", "source_sha256", "source_row", "ingested_at", "ingest_run_id")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Run:
 
 @tag(step="fetch", layer="landing")
 def fetched(dataset: Dataset, cache_dir: Path, mirror: str | None, refresh: bool, offline: bool, progress: Any) -> Acquisition:
-    """Published files, verified, from cache, mirror or repository; ``progress`` is an ``ingest.acquire.Progress`` or ``None``."""
+    """Published files, verified, from cache, mirror or repository; ``progress`` is an ``ingest.acquire.Progress`` or none."""
     return acquire.fetch(dataset, cache_dir=cache_dir, mirror=mirror, refresh=refresh, offline=offline, progress=progress)
 
 
@@ -61,14 +59,14 @@ def distribution(unpacked: Acquisition) -> Distribution:
     return unpacked.distribution
 
 
-@tag(layer="landing")
+@tag(part_of="read", layer="landing")
 def asserted_crs(layers: list[Layer], distribution: Distribution) -> list[str]:
     """The CRS of each layer: what the file says, or what the manifest says where the file says nothing."""
     return [reference_systems.asserted(layer.crs, distribution.crs, layer.file.name) for layer in layers]
 
 
 @cache(behavior="disable")
-@tag(layer="landing")
+@tag(part_of="read", layer="landing")
 def geographic_layers(layers: list[Layer], asserted_crs: list[str], distribution: Distribution) -> list[Layer]:
     """Layers with ``geometry`` in EPSG:4326, longitude before latitude."""
     return [
@@ -79,8 +77,8 @@ def geographic_layers(layers: list[Layer], asserted_crs: list[str], distribution
 
 @cache(behavior="disable")
 @check_output_custom(HasColumns("geometry", *PROVENANCE, importance="fail"))
-@tag(layer="landing")
-def provenanced_table(geographic_layers: list[Layer], run: Run, lake: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyRelation:
+@tag(part_of="read", layer="landing")
+def provenanced_table(geographic_layers: list[Layer], run: Run, lake: duckdb.DuckDBPyConnection) -> LazyTable:
     """All files of the dataset in one table, each row with the file, the row and the run that it came from."""
     parts = []
     for layer in geographic_layers:
@@ -93,7 +91,7 @@ def provenanced_table(geographic_layers: list[Layer], run: Run, lake: duckdb.Duc
         parts.append(f"SELECT * FROM {name}")
     table = lake.sql(" UNION ALL BY NAME ".join(parts))
     attributes = [name for name in table.columns if name not in ("geometry", *PROVENANCE)]
-    return table.project(", ".join(identifier(name) for name in (*attributes, "geometry", *PROVENANCE)))
+    return LazyTable(table.project(", ".join(identifier(name) for name in (*attributes, "geometry", *PROVENANCE))))
 
 
 @cache(behavior="recompute")
@@ -108,7 +106,7 @@ def fingerprint(unpacked: Acquisition, dataset: Dataset, code_version: str) -> s
 def landed(
     dataset: Dataset,
     unpacked: Acquisition,
-    provenanced_table: duckdb.DuckDBPyRelation,
+    provenanced_table: LazyTable,
     fingerprint: str,
     run: Run,
     lake: duckdb.DuckDBPyConnection,
@@ -119,7 +117,7 @@ def landed(
         lake,
         dataset=dataset,
         acquisition=unpacked,
-        table=provenanced_table,
+        table=provenanced_table.relation,
         fingerprint=fingerprint,
         run_id=run.run_id,
         landed_at=run.started_at,
@@ -128,14 +126,20 @@ def landed(
     )
 
 
-@cache(behavior="default")
 @tag(layer="landing")
-def exported(landed: landing.Receipt, fingerprint: str, geoparquet_dir: Path, lake: duckdb.DuckDBPyConnection) -> Path:
-    """``<geoparquet_dir>/<key>.parquet``: the landed rows as GeoParquet 1.1 for people outside DuckDB.
+def export_path(dataset: Dataset, geoparquet_dir: Path) -> Path:
+    """Where the GeoParquet file goes."""
+    return geoparquet_dir / f"{dataset.key}.parquet"
+
+
+@cache(behavior="default")
+@tag(step="export", layer="landing")
+def exported(landed: landing.Receipt, fingerprint: str, export_path: Path, lake: duckdb.DuckDBPyConnection) -> Path:
+    """The landed rows as GeoParquet 1.1 for people outside DuckDB.
 
     Kept in Hamilton's cache under ``fingerprint``, that is under content and code; other nodes do not enter the key.
     """
-    return geoparquet.export(lake, landed.table, geoparquet_dir / f"{landed.dataset}.parquet")
+    return geoparquet.export(lake, landed.table, export_path, fingerprint)
 
 
 def code_version() -> str:

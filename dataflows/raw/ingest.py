@@ -14,7 +14,7 @@ import pyarrow as pa
 from hamilton.driver import Driver
 
 from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
-from dataflows.raw import doi_vectors, landing, readers
+from dataflows.raw import doi_vectors, geoparquet, landing, readers
 from dataflows.raw.doi_vectors import Run
 from dataflows.run import build_driver
 from db import Settings
@@ -104,10 +104,13 @@ def _failed(
 ) -> DatasetOutcome:
     log.error("%s", error)
     log.debug("%s", recorder.dataset, exc_info=error)
-    if recorder.outcomes:
+    # A landing has recorded its own steps: what can fail after it is the export
+    landed = any(outcome.step == "land" and outcome.status == "ok" for outcome in recorder.outcomes)
+    outcomes = [outcome for outcome in recorder.outcomes if outcome.status == "failed" or not landed]
+    if outcomes:
         extra = {"dataset": recorder.dataset, "run_id": run.run_id}
         with landing.transaction(lake.cursor(), run.author, f"record the failure of {recorder.dataset}", extra) as cursor:
-            write_outcomes(cursor, recorder.outcomes)
+            write_outcomes(cursor, outcomes)
     return DatasetOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))
 
 
@@ -135,14 +138,15 @@ def _execute(
     # The format is known only once a distribution has been chosen, and it decides which reader the DAG has
     first = build_driver(doi_vectors, readers, config={"format": None}, adapters=(recorder,))
     acquired = first.execute(["fetched", "unpacked"], inputs=inputs)
-    export = ("exported",) if options.export else ()
-    driver = vector_driver(
-        acquired["unpacked"].distribution.format,
-        recorder=recorder,
-        cache_dir=options.lake.cache_dir / "hamilton",
-        recompute=() if (options.lake.geoparquet_dir / f"{dataset.key}.parquet").exists() else export,
-    )
-    return acquired | driver.execute(["landed", *export], inputs=inputs, overrides=acquired)
+    kind, hamilton_cache = acquired["unpacked"].distribution.format, options.lake.cache_dir / "hamilton"
+    driver = vector_driver(kind, recorder=recorder, cache_dir=hamilton_cache)
+    results = acquired | driver.execute(["landed", "fingerprint", "export_path"], inputs=inputs, overrides=acquired)
+    if options.export:
+        # The cache knows that this landing was exported once, not that the file is still there and still that one
+        stale = not geoparquet.holds(results["export_path"], results["fingerprint"])
+        driver = vector_driver(kind, recorder=recorder, cache_dir=hamilton_cache, recompute=("exported",) if stale else ())
+        driver.execute(["exported"], inputs=inputs, overrides=results)
+    return results
 
 
 def vector_driver(

@@ -12,7 +12,7 @@ from datetime import datetime
 import duckdb
 
 from dataflows.outcomes import OutcomeRecorder, measures, write_outcomes
-from db.errors import CrsError, SchemaError
+from db.errors import CrsError, ReadError, SchemaError
 from db.sql import identifier
 from ingest.acquire import Acquisition
 from ingest.manifest import Coverage, Dataset, RowRange
@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 
 SCHEMA = "lake.landing"
 VERSIONS = f"{SCHEMA}.dataset_versions"
+
+# What DuckDB raises for content that it cannot turn into a table; others (locks, conflicts, a full disk) are not the file's
+UNREADABLE = (duckdb.DataError, duckdb.ProgrammingError)
 
 # A publisher's bounding box is rarely exact; most features outside it means a wrong CRS or swapped axes
 MAX_OUTSIDE = 0.5
@@ -110,7 +113,8 @@ def land(
     Nothing is written when the lake already holds this fingerprint.
 
     Raises:
-        SchemaError: the row count is not what the manifest expects.
+        ReadError: a file's content is not what its format promises.
+        SchemaError: the row count is not what the manifest expects, or no row has a geometry.
         CrsError: most coordinates lie outside the manifest's coverage.
     """
     target = identifier("lake", "landing", dataset.key)
@@ -121,7 +125,13 @@ def land(
     with transaction(lake, author, f"land {dataset.key} ({dataset.vintage})", extra):
         name = f"provenanced_{run_id}_{dataset.key}"
         lake.register(name, table)
-        lake.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM {identifier(name)}")
+        try:
+            lake.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM {identifier(name)}")
+        except UNREADABLE as error:
+            raise ReadError(
+                f"{dataset.key}: the files cannot be read: {str(error).splitlines()[0]}",
+                remedy="Check 'format' in the manifest.",
+            ) from error
         rows = _count(lake, target)
         check_rows(dataset.key, rows, acquisition.distribution.expected_rows)
         check_coverage(lake, target, dataset.key, dataset.coverage)
@@ -154,8 +164,9 @@ def check_rows(key: str, rows: int, expected: RowRange | None) -> None:
     if rows == 0:
         raise SchemaError(f"{key}: the files hold no feature.", remedy="Check 'files' and 'layer' in the manifest.")
     if expected is not None and not expected.min <= rows <= expected.max:
+        wanted = f"{expected.min}" if expected.min == expected.max else f"{expected.min} to {expected.max}"
         raise SchemaError(
-            f"{key}: {rows} rows were read, {expected.min} to {expected.max} were expected.",
+            f"{key}: {rows} rows were read, {wanted} were expected.",
             remedy="Check the files; if the publisher changed the data, correct 'expected_rows' and 'vintage' in the manifest.",
         )
 
@@ -164,6 +175,7 @@ def check_coverage(lake: duckdb.DuckDBPyConnection, table: str, key: str, covera
     """Raise when most coordinates lie outside the manifest's coverage, which betrays a wrong CRS or swapped axes.
 
     Raises:
+        SchemaError: there are no coordinates at all, which betrays a wrong reading of them.
         CrsError: says which of the two it looks like.
     """
     inside = _inside("ST_XMin(geometry)", "ST_YMin(geometry)", coverage)
@@ -172,8 +184,12 @@ def check_coverage(lake: duckdb.DuckDBPyConnection, table: str, key: str, covera
         f"SELECT count(geometry), count(*) FILTER ({inside}), count(*) FILTER ({flipped})"
         f" FROM {table} WHERE NOT ST_IsEmpty(geometry)"
     ).fetchone() or (0, 0, 0)
+    if not total:
+        raise SchemaError(
+            f"{key}: no feature has a geometry.", remedy="Check the files, and 'points' or 'layer' in the manifest."
+        )
     outside = total - within
-    if total and outside > MAX_OUTSIDE * total:
+    if outside > MAX_OUTSIDE * total:
         swapped = within_flipped > MAX_OUTSIDE * total
         raise CrsError(
             f"{key}: {outside} of {total} features lie outside the coverage {coverage.bbox}"

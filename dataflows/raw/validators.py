@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import duckdb
 from hamilton.data_quality.base import DataValidationLevel, DataValidator, ValidationResult
+
+from dataflows.raw.layer import LazyTable
 
 
 class HasColumns(DataValidator):
@@ -14,8 +15,8 @@ class HasColumns(DataValidator):
         self.columns = columns
 
     def applies_to(self, datatype: type) -> bool:
-        """Only DuckDB relations."""
-        return issubclass(datatype, duckdb.DuckDBPyRelation)
+        """Only lazy tables."""
+        return issubclass(datatype, LazyTable)
 
     def description(self) -> str:
         """What is checked."""
@@ -26,9 +27,10 @@ class HasColumns(DataValidator):
         """Name of the check node."""
         return "has_columns"
 
-    def validate(self, dataset: duckdb.DuckDBPyRelation) -> ValidationResult:
+    def validate(self, dataset: LazyTable) -> ValidationResult:
         """Check names and the geometry's type without reading a row."""
-        types = dict(zip(dataset.columns, map(str, dataset.types), strict=True))
+        table = dataset.relation
+        types = dict(zip(table.columns, map(str, table.types), strict=True))
         missing = [name for name in self.columns if name not in types]
         wrong = "" if types.get("geometry", "GEOMETRY").startswith("GEOMETRY") else f"; geometry is {types['geometry']}"
         message = f"missing columns: {', '.join(missing) or 'none'}{wrong}"

@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 from acquisition_support import IMPATIENT
+from publishing import Publisher
 from repository_server import RepositoryServer
 from sample_lake import SampleLake, build_sample_lake
 
 from dataflows.sample import SampleWorld, generate
+from db import connect
 from db.settings import Settings
 from ingest.acquire import Acquisition, fetch
 from ingest.manifest import Dataset
@@ -42,3 +44,12 @@ def sample_lake(sample_world: SampleWorld, tmp_path_factory: pytest.TempPathFact
     """A lake on the target `local` with the sample world ingested and built; read it, do not write to it."""
     home = tmp_path_factory.mktemp("lake") / "home"
     return build_sample_lake(Settings(home=home, _env_file=None), sample_world)
+
+
+@pytest.fixture(scope="module")
+def publisher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
+    """A mirror to write files into, and an empty lake on the target `local` to land them in: one a module."""
+    folder = tmp_path_factory.mktemp("published")
+    settings = Settings(home=folder / "home", _env_file=None)
+    with connect(lake=settings) as con:
+        yield Publisher(settings, folder / "mirror", con)

@@ -41,6 +41,10 @@ def entry(key: str, kind: str, /, *, dataset: Mapping[str, Any] | None = None, *
     )
 
 
+# 2 mm: DuckDB's PROJ is older than GeoPandas's, and their series for authalic latitudes differ by that much
+TOLERANCE_DEG = 2e-8
+
+
 @dataclass
 class Publisher:
     """Writes files into a mirror and lands them over one connection, as one dataset a key."""
@@ -72,10 +76,13 @@ class Publisher:
     def read(self, key: str) -> gpd.GeoDataFrame:
         """The landed rows in their published order; the geometry as DuckDB's own WKB has it."""
         rows = self.con.sql(
-            f'SELECT * EXCLUDE (geometry), ST_AsWKB(geometry) AS geometry FROM lake.landing."{key}" ORDER BY source_file, source_row'
-        ).df()
-        geometry = [None if pd.isna(value) else shapely.from_wkb(bytes(value)) for value in rows["geometry"]]
-        return gpd.GeoDataFrame(rows.drop(columns="geometry"), geometry=geometry, crs="EPSG:4326")
+            f'SELECT * REPLACE (ST_AsWKB(geometry) AS geometry) FROM lake.landing."{key}" ORDER BY source_file, source_row'
+        )
+        values = rows.to_arrow_table().to_pydict()
+        geometry = shapely.from_wkb(values.pop("geometry"))
+        # Python's own values: pandas would turn what is missing into NaN, and integers beside it into floats
+        frame = pd.DataFrame({name: pd.Series(column, dtype=object) for name, column in values.items()})
+        return gpd.GeoDataFrame(frame, geometry=geometry, crs="EPSG:4326")
 
     def outcomes(self, key: str) -> list[dict[str, Any]]:
         """Recorded steps of the dataset's last run, in their order."""
@@ -99,7 +106,7 @@ class Publisher:
 
 
 def write_geojson(path: Path, features: Iterable[tuple[Mapping[str, Any], Any]], *, crs: str | None = None) -> Path:
-    """A GeoJSON file of ``(properties, shapely geometry or GeoJSON geometry)`` pairs, with or without the old ``crs`` member."""
+    """A GeoJSON file of ``(properties, shapely or GeoJSON geometry)`` pairs, with or without the old ``crs`` member."""
     collection: dict[str, Any] = {"type": "FeatureCollection"}
     if crs is not None:
         collection["crs"] = {"type": "name", "properties": {"name": crs}}
