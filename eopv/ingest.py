@@ -77,7 +77,8 @@ def _show(outcomes: list[DatasetOutcome]) -> None:
     out.print(table(rows, numeric=frozenset({"rows", "snapshot", "seconds"})))
     for outcome in outcomes:
         if outcome.status == "failed":
-            err.print(f"[bold red]{outcome.error_kind}[/]: {escape(outcome.error or '')}", soft_wrap=True, highlight=False)
+            line = escape(f"{outcome.dataset}: {outcome.error}")
+            err.print(f"[bold red]{outcome.error_kind}[/] {line}", soft_wrap=True, highlight=False)
 
 
 def _exit_code(outcomes: list[DatasetOutcome]) -> Exit:

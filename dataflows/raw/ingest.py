@@ -18,7 +18,7 @@ from dataflows.raw import doi_vectors, geoparquet, landing, readers
 from dataflows.raw.doi_vectors import Run
 from dataflows.run import build_driver
 from db import Settings
-from db.errors import DatasetPlannedError, EopvError, NoFileMatchedError
+from db.errors import DatasetPlannedError, EopvError, NotHeldError
 from ingest.acquire import Progress
 from ingest.manifest import Dataset, Format
 
@@ -80,7 +80,7 @@ def ingest_dataset(dataset: Dataset, lake: duckdb.DuckDBPyConnection, options: O
             raise DatasetPlannedError(f"{dataset.key} cannot be ingested yet.", remedy=dataset.reason or "")
         with ExitStack() as resources:
             results = _execute(dataset, lake.cursor(), options, run, recorder, resources)
-    except NoFileMatchedError as error:
+    except NotHeldError as error:
         if not options.offline:
             return _failed(error, recorder, lake, run, perf_counter() - started)
         # Nothing was tried that could have failed: neither cache nor mirror has the dataset
@@ -102,7 +102,8 @@ def ingest_dataset(dataset: Dataset, lake: duckdb.DuckDBPyConnection, options: O
 def _failed(
     error: Exception, recorder: OutcomeRecorder, lake: duckdb.DuckDBPyConnection, run: Run, seconds: float
 ) -> DatasetOutcome:
-    log.error("%s", error)
+    # Not an error line: whoever asked for the dataset gets the outcome, and says it once
+    log.info("%s failed: %s", recorder.dataset, error)
     log.debug("%s", recorder.dataset, exc_info=error)
     # A landing has recorded its own steps: what can fail after it is the export
     landed = any(outcome.step == "land" and outcome.status == "ok" for outcome in recorder.outcomes)

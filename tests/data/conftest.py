@@ -1,0 +1,42 @@
+"""One lake with the whole mirror, ingested and built once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from published_files import HELD, MANIFEST
+
+from dataflows.elt import run_dbt
+from dataflows.raw.ingest import DatasetOutcome, Options
+from dataflows.raw.ingest_run import ingest
+from db.settings import Settings
+
+
+@dataclass(frozen=True)
+class RealLake:
+    """Where it is, and what became of each dataset that the mirror holds."""
+
+    settings: Settings
+    outcomes: dict[str, DatasetOutcome]
+
+    def ingest_again(self, mirror: Path) -> dict[str, DatasetOutcome]:
+        return ingest_held(self.settings, mirror)
+
+
+def ingest_held(settings: Settings, mirror: Path) -> dict[str, DatasetOutcome]:
+    held = [MANIFEST[key] for key, _ in HELD]
+    outcomes = ingest(held, Options(settings, mirror=str(mirror), offline=True, export=False))
+    return {outcome.dataset: outcome for outcome in outcomes}
+
+
+@pytest.fixture(scope="session")
+def real_lake(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> RealLake:
+    """Read it; the only test that writes to it is the one that asserts that nothing is written."""
+    settings = Settings(home=tmp_path_factory.mktemp("real") / "home", _env_file=None)
+    outcomes = ingest_held(settings, mirror)
+    assert {outcome.status for outcome in outcomes.values()} == {"landed"}, outcomes
+    failures = [result for result in run_dbt("build", settings) if result.failed]
+    assert not failures, failures
+    return RealLake(settings, outcomes)
