@@ -15,11 +15,12 @@ PACKAGES = ("duckdb", "pyarrow", "pyogrio", "geopandas", "pandas", "shapely", "p
 
 
 def facts() -> dict[str, str | int | float]:
-    """Processor, cores usable by this process, RAM in GiB, and versions."""
+    """Processor, cores usable by this process, RAM in GiB, load (one-minute average before the measurement), and versions."""
     return {
         "cpu": _cpu_name(),
         "cores": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1,
         "ram_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load": round(os.getloadavg()[0], 1),
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
         "gdal": ".".join(map(str, pyogrio.__gdal_version__)),

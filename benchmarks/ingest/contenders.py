@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from benchmarks.measuring import measure
@@ -33,7 +34,7 @@ def landing(key: str, cache: Path, scratch: Path, *, export: bool) -> Operation:
         (outcome,) = ingest([case.dataset()], options)
         if outcome.status != "landed":
             raise RuntimeError(outcome.error)
-        return {"rows": outcome.rows}
+        return {"rows": outcome.rows, "dataset_seconds": outcome.seconds}
 
     return operation
 
@@ -54,11 +55,12 @@ def geopandas(path: Path, scratch: Path, *, use_arrow: bool) -> Operation:
         return gpd.read_file(path, use_arrow=use_arrow)
 
     def operation() -> dict[str, Any]:
+        started = perf_counter()
         frame = read()
         if frame.crs != "EPSG:4326":
             frame = frame.to_crs("EPSG:4326")
         frame.to_parquet(scratch / "out.parquet")
-        return {"rows": len(frame)}
+        return {"rows": len(frame), "dataset_seconds": perf_counter() - started}
 
     return operation
 

@@ -112,7 +112,7 @@ def landed(
     lake: duckdb.DuckDBPyConnection,
     recorder: OutcomeRecorder,
 ) -> landing.Receipt:
-    """``lake.landing.<key>``, replaced in one transaction; untouched when it already holds exactly this."""
+    """``lake.landing.<key>``, replaced in one transaction."""
     return landing.land(
         lake,
         dataset=dataset,

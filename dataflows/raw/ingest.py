@@ -138,10 +138,15 @@ def _execute(
     }
     # The format is known only once a distribution has been chosen, and it decides which reader the DAG has
     first = build_driver(doi_vectors, readers, config={"format": None}, adapters=(recorder,))
-    acquired = first.execute(["fetched", "unpacked"], inputs=inputs)
-    kind, hamilton_cache = acquired["unpacked"].distribution.format, options.lake.cache_dir / "hamilton"
-    driver = vector_driver(kind, recorder=recorder, cache_dir=hamilton_cache)
-    results = acquired | driver.execute(["landed", "fingerprint", "export_path"], inputs=inputs, overrides=acquired)
+    results = first.execute(["fetched", "unpacked", "fingerprint", "export_path"], inputs=inputs)
+    kind, hamilton_cache = results["unpacked"].distribution.format, options.lake.cache_dir / "hamilton"
+    # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
+    if receipt := landing.current(lake, dataset.key, results["fingerprint"]):
+        log.info("%s: same content and same code as already landed; nothing to do", dataset.key)
+        results["landed"] = receipt
+    else:
+        driver = vector_driver(kind, recorder=recorder)
+        results |= driver.execute(["landed"], inputs=inputs, overrides=results)
     if options.export:
         # The cache knows that this landing was exported once, not that the file is still there and still that one
         stale = not geoparquet.holds(results["export_path"], results["fingerprint"])

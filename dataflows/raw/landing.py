@@ -110,17 +110,12 @@ def land(
 ) -> Receipt:
     """Replace ``lake.landing.<key>`` by ``table`` in one transaction, with the dataset's facts and the run's outcomes.
 
-    Nothing is written when the lake already holds this fingerprint.
-
     Raises:
         ReadError: a file's content is not what its format promises.
         SchemaError: the row count is not what the manifest expects, or no row has a geometry.
         CrsError: most coordinates lie outside the manifest's coverage.
     """
     target = identifier("lake", "landing", dataset.key)
-    if landed_fingerprint(lake, dataset.key) == fingerprint:
-        log.info("%s: same content and same code as already landed; nothing to do", dataset.key)
-        return Receipt(dataset.key, target, _count(lake, target), None)
     extra = {"dataset": dataset.key, "vintage": dataset.vintage, "run_id": run_id, "content_digest": acquisition.digest}
     with transaction(lake, author, f"land {dataset.key} ({dataset.vintage})", extra):
         name = f"provenanced_{run_id}_{dataset.key}"
@@ -140,19 +135,22 @@ def land(
         marks = ", ".join("?" * len(VERSION_COLUMNS))
         lake.execute(f"INSERT INTO {VERSIONS} VALUES ({marks})", [facts[name] for name in VERSION_COLUMNS])
         write_outcomes(lake, [*recorder.outcomes, recorder.outcome("landed", "land", result=receipt)])
-    (snapshot,) = lake.execute("SELECT id FROM ducklake_last_committed_snapshot('lake')").fetchone() or (None,)
+    # By its extra facts: ducklake_last_committed_snapshot() is the catalog's, and another thread may have committed since
+    query = "SELECT max(snapshot_id) FROM lake.snapshots() WHERE commit_extra_info = ?"
+    (snapshot,) = lake.execute(query, [json.dumps(extra)]).fetchone() or (None,)
     return replace(receipt, snapshot=snapshot)
 
 
-def landed_fingerprint(lake: duckdb.DuckDBPyConnection, key: str) -> str | None:
-    """Fingerprint of what ``lake.landing.<key>`` holds; ``None`` when the table is not there."""
+def current(lake: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> Receipt | None:
+    """The receipt of ``lake.landing.<key>`` when the lake holds exactly this landing already, else ``None``."""
     present = lake.execute(
         "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'landing' AND table_name = ?", [key]
     ).fetchone()
-    if present is None:
+    newest = lake.execute(f"SELECT max_by(fingerprint, ingested_at) FROM {VERSIONS} WHERE dataset = ?", [key]).fetchone()
+    if present is None or newest != (fingerprint,):
         return None
-    row = lake.execute(f"SELECT max_by(fingerprint, ingested_at) FROM {VERSIONS} WHERE dataset = ?", [key]).fetchone()
-    return row[0] if row else None
+    target = identifier("lake", "landing", key)
+    return Receipt(key, target, _count(lake, target), None)
 
 
 def check_rows(key: str, rows: int, expected: RowRange | None) -> None:

@@ -9,7 +9,8 @@ from conftest import RealLake
 
 from db import connect
 
-pytestmark = pytest.mark.realdata
+# One process, one lake
+pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("real_lake")]
 
 
 def test_the_same_files_again_land_nothing(real_lake: RealLake, mirror: Path) -> None:

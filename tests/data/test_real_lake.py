@@ -19,7 +19,8 @@ from rich.table import Table
 
 from db import connect
 
-pytestmark = pytest.mark.realdata
+# One process, one lake
+pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("real_lake")]
 
 # rows landed, of which: as published, repaired, without geometry; ../shared/mirror/README.md and shapely.is_valid
 ROWS = {

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflows.raw import text_encoding
 from dataflows.raw.text_layer import _number
 
+SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 GERMAN = "id;Größe;Straße\n1;ä;ü\n"
 
 
@@ -51,9 +53,14 @@ def test_line_ends_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "copy.csv").read_bytes() == 'a\r\n"ü\nx"\r\n'.encode()
 
 
-def number(text: str, *, geographic: bool) -> float | None:
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
-        return con.execute(f"SELECT {_number('text', 'VARCHAR', geographic)} FROM (SELECT ? AS text)", [text]).fetchone()[0]
+        yield con
+
+
+def number(con: duckdb.DuckDBPyConnection, text: str, *, geographic: bool) -> float | None:
+    return con.execute(f"SELECT {_number('text', 'VARCHAR', geographic)} FROM (SELECT ? AS text)", [text]).fetchone()[0]
 
 
 @pytest.mark.parametrize(
@@ -75,16 +82,18 @@ def number(text: str, *, geographic: bool) -> float | None:
         ("50° 10'", None, None),
     ],
 )
-def test_commas_in_coordinates(text: str, degrees: float | None, metres: float | None) -> None:
-    assert number(text, geographic=True) == degrees
-    assert number(text, geographic=False) == metres
+def test_commas_in_coordinates(con, text: str, degrees: float | None, metres: float | None) -> None:
+    assert number(con, text, geographic=True) == degrees
+    assert number(con, text, geographic=False) == metres
 
 
+@SHARED
 @given(value=st.floats(-1e9, 1e9).map(lambda value: round(value, 4)), geographic=st.booleans())
-def test_a_plain_number_is_read_as_python_does(value: float, geographic: bool) -> None:
-    assert number(repr(value), geographic=geographic) == value
+def test_a_plain_number_is_read_as_python_does(con, value: float, geographic: bool) -> None:
+    assert number(con, repr(value), geographic=geographic) == value
 
 
+@SHARED
 @given(value=st.floats(-1e9, 1e9).map(lambda value: round(value, 2)))
-def test_a_grouped_number_of_metres_is_read_as_python_wrote_it(value: float) -> None:
-    assert number(f"{value:,.2f}", geographic=False) == value
+def test_a_grouped_number_of_metres_is_read_as_python_wrote_it(con, value: float) -> None:
+    assert number(con, f"{value:,.2f}", geographic=False) == value
