@@ -66,8 +66,9 @@ def connect(*, read_only: bool = False, as_of: AsOf | None = None, lake: Setting
 
 
 def engine_config(lake: Settings) -> dict[str, str]:
-    """Options of ``duckdb.connect``: threads, memory, and where to spill."""
-    config = {"temp_directory": str(lake.home / "tmp")}
+    """Options of ``duckdb.connect``: threads, memory, where to spill, and where extensions live."""
+    # DuckDB itself only asks HOME, which services and containers may not set
+    config = {"temp_directory": str(lake.home / "tmp"), "home_directory": str(Path.home())}
     if lake.threads is not None:
         config["threads"] = str(lake.threads)
     if lake.memory_limit is not None:

@@ -81,7 +81,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"target prod needs {', '.join(missing)}")
         if self.target is Target.DEV and (self.catalog_dsn is None) != (self.data_path is None):
             raise ValueError(
-                f"target dev takes {PREFIX}CATALOG_DSN and {PREFIX}DATA_PATH together (compose.yaml), or neither (eopv services)"
+                f"target dev takes {PREFIX}CATALOG_DSN and {PREFIX}DATA_PATH together (compose.yaml),"
+                " or neither (eopv services)"
             )
         return self
 

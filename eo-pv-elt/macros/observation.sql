@@ -76,36 +76,67 @@ assessed as (
                 or st_ymin(published_geometry) < -90 or st_ymax(published_geometry) > 90 then 'out_of_bounds'
             when st_dimension(published_geometry) = 1 then 'unusable'
             when st_isvalid(published_geometry) then 'valid'
-            when st_isempty(st_collectionextract(st_makevalid(published_geometry), 3)) then 'unusable'
-            else 'repaired'
-        end as geometry_status
+            else 'invalid'
+        end as published_status
     from mapped
+),
+
+mended as (
+    select
+        *,
+        case published_status
+            when 'valid' then published_geometry
+            when 'invalid' then st_collectionextract(st_makevalid(published_geometry), 3)
+        end as mended_geometry
+    from assessed
 ),
 
 repaired as (
     select
-        * exclude (published_geometry),
-        case geometry_status
-            when 'valid' then published_geometry
-            when 'repaired' then st_collectionextract(st_makevalid(published_geometry), 3)
-        end as geometry,
+        * exclude (published_status, published_geometry, mended_geometry),
+        case
+            when published_status != 'invalid' then published_status
+            when st_isempty(mended_geometry) then 'unusable'
+            else 'repaired'
+        end as geometry_status,
+        case when not st_isempty(mended_geometry) then mended_geometry end as geometry,
+        -- each field keeps its place: a null is not left out
         md5(concat_ws(
-            '|', hex(st_aswkb(published_geometry)), reported_area_m2, capacity_mw, capacity_mw_dc, installed_year, name, operator
+            '|',
+            coalesce(hex(st_aswkb(published_geometry)), ''),
+            {%- for field in [
+                "level", "reported_area_m2", "capacity_mw", "capacity_mw_dc", "installed_year", "name", "operator",
+                "country_iso3", "external_ids"
+            ] %}
+            coalesce({{ field }}::varchar, ''){{ "," if not loop.last }}
+            {%- endfor %}
         )) as content
-    from assessed
+    from mended
 ),
 
-identified as (
+located as (
     select
         *,
         coalesce(published_id, source_file || '#' || source_row) as source_feature_id,
         row_number() over (
             partition by coalesce(published_id, content) order by content, source_file, source_row
         ) - 1 as namesake,
-        st_x(st_centroid(geometry)) as centroid_lon_deg,
-        st_y(st_centroid(geometry)) as centroid_lat_deg,
-        case st_dimension(geometry) when 0 then 'point' when 2 then 'polygon' end as geometry_kind
+        case st_dimension(geometry) when 0 then 'point' when 2 then 'polygon' end as geometry_kind,
+        -- across the antimeridian, the planar centroid is right between 0° and 360°
+        case
+            when st_xmax(geometry) - st_xmin(geometry) > 180
+            then st_centroid(st_transform(geometry, 'EPSG:4326', '+proj=longlat +datum=WGS84 +lon_wrap=180'))
+            else st_centroid(geometry)
+        end as centroid
     from repaired
+),
+
+identified as (
+    select
+        *,
+        case when st_x(centroid) > 180 then st_x(centroid) - 360 else st_x(centroid) end as centroid_lon_deg,
+        st_y(centroid) as centroid_lat_deg
+    from located
 )
 
 select

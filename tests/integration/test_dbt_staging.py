@@ -142,7 +142,6 @@ def test_an_observation_keeps_its_id_whatever_the_files_look_like(rounds, datase
     assert again == first
 
 
-@pytest.mark.xfail(strict=True, reason="concat_ws in the macro leaves nulls out: 5 MW and no area hashes as 5 m² and no power")
 def test_the_same_number_in_another_column_is_another_content(rounds) -> None:
     tables = [table[table["published_label"].str.startswith("ambiguous")] for table in rounds[BY_CONTENT]]
     ids = [dict(zip(table["observation_id"], table["published_label"], strict=True)) for table in tables]
@@ -261,7 +260,6 @@ def test_a_polygon_across_the_antimeridian_has_its_true_area(far: pd.DataFrame, 
     assert far.loc[name, "area_m2"] == pytest.approx(whole, rel=1e-6)  # the cut edge is no geodesic of the whole
 
 
-@pytest.mark.xfail(strict=True, reason="the macro's planar centroid of a polygon across the antimeridian lies at longitude 0")
 @pytest.mark.parametrize("name", ANTIMERIDIAN)
 def test_a_polygon_across_the_antimeridian_is_where_it_is(far: pd.DataFrame, name: str) -> None:
     assert abs(far.loc[name, "centroid_lon_deg"]) == pytest.approx(180, abs=0.01)
