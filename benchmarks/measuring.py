@@ -12,7 +12,7 @@ import resource
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -21,13 +21,15 @@ import psutil
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
 STATUS = Path("/proc/self/status")
+QUIET_CORES = 0.15
 
 
 @dataclass(frozen=True)
 class Measurement:
     """Seconds and bytes of one operation in a process of its own; ``details`` is whatever the operation returned.
 
-    ``cpu_seconds`` are those of all threads: on a busy machine they repeat better than ``seconds`` do.
+    ``cpu_seconds`` are those of all threads: on a busy machine they repeat better than ``seconds`` do. ``foreign_cores`` says
+    how busy it was: the cores that other processes kept at work meanwhile, on average.
     """
 
     seconds: float
@@ -35,6 +37,7 @@ class Measurement:
     peak_rss: int
     idle_rss: int
     details: dict[str, Any]
+    foreign_cores: float = 0.0
 
     @property
     def added_rss(self) -> int:
@@ -67,8 +70,29 @@ def in_child(module: str, *arguments: str) -> Measurement:
         subprocess.CalledProcessError: the child failed; its standard error has been passed on.
     """
     command = [sys.executable, "-m", module, *arguments]
+    started, busy, own = perf_counter(), _busy_seconds(), _children_seconds()
     done = subprocess.run(command, cwd=REPOSITORY_ROOT, check=True, stdout=subprocess.PIPE, text=True)
-    return Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    foreign = (_busy_seconds() - busy) - (_children_seconds() - own)
+    measurement = Measurement(**json.loads(done.stdout.splitlines()[-1]))
+    return replace(measurement, foreign_cores=round(max(foreign, 0) / (perf_counter() - started), 2))
+
+
+def least_disturbed(attempts: int, run: Callable[[], Measurement]) -> Measurement:
+    """The first run that had the machine to itself, or the least disturbed of several."""
+    runs: list[Measurement] = []
+    while len(runs) < attempts and not (runs and runs[-1].foreign_cores <= QUIET_CORES):
+        runs.append(run())
+    return min(runs, key=lambda run: run.foreign_cores)
+
+
+def _busy_seconds() -> float:
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0)
+
+
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def warm(path: Path) -> None:

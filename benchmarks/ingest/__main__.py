@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -12,7 +13,7 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.ingest.cases import MAIN_TABLE, OTHER_FORMATS, Case, written
-from benchmarks.measuring import Measurement, in_child, warm
+from benchmarks.measuring import Measurement, in_child, least_disturbed, warm
 from benchmarks.reporting import CACHE, MIB, RESULTS, console, store
 
 OURS = "landing"
@@ -20,14 +21,14 @@ CONTENDERS = (OURS, "landing + export", "geopandas", "geopandas (Arrow)")
 PEERS = CONTENDERS[2:]
 
 
-def compare(case: Case, file: Path, repeats: int, progress: Progress) -> dict[str, Measurement]:
+def compare(case: Case, file: Path, repeats: int, attempts: int, progress: Progress) -> dict[str, Measurement]:
     """Each contender ``repeats`` times in alternating order; medians of seconds and of memory."""
     runs: dict[str, list[Measurement]] = {name: [] for name in CONTENDERS}
     task = progress.add_task(case.key, total=repeats * len(CONTENDERS))
     warm(file.parent)
     for repeat in range(repeats):
         for name in CONTENDERS if repeat % 2 == 0 else reversed(CONTENDERS):
-            run = in_child("benchmarks.ingest.contenders", name, case.key, str(file))
+            run = least_disturbed(attempts, partial(in_child, "benchmarks.ingest.contenders", name, case.key, str(file)))
             if run.details["rows"] != case.rows:
                 raise RuntimeError(f"{name} read {run.details['rows']} of {case.rows} rows of {file}")
             runs[name].append(run)
@@ -44,6 +45,7 @@ def summarised(runs: list[Measurement]) -> Measurement:
         cpu_seconds=median(run.cpu_seconds for run in runs),
         peak_rss=int(median(run.peak_rss for run in runs)),
         idle_rss=int(median(run.idle_rss for run in runs)),
+        foreign_cores=max(run.foreign_cores for run in runs),
         details={
             "all_seconds": [round(run.seconds, 3) for run in runs],
             "dataset_seconds": median(run.details["dataset_seconds"] for run in runs),
@@ -87,6 +89,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only the smallest files, once each")
     parser.add_argument("--only", default="", help="only cases whose key contains this text")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--attempts", type=int, default=3, help="tries for each run to have the machine to itself")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where generated files are kept (1 GB)")
     parser.add_argument("--output", type=Path, default=RESULTS / "ingest.json")
     chosen = parser.parse_args()
@@ -98,8 +101,10 @@ def main() -> None:
     facts = machine.facts()
     out.print(machine.line(facts), highlight=False)
     with Progress(console=out, transient=True) as progress:
-        results = {case: compare(case, written(case, chosen.cache), repeats, progress) for case in cases}
+        results = {case: compare(case, written(case, chosen.cache), repeats, chosen.attempts, progress) for case in cases}
     out.print(as_table(results))
+    disturbance = max(run.foreign_cores for contenders in results.values() for run in contenders.values())
+    out.print(f"Other processes kept at most {disturbance:.1f} cores at work during a run.", highlight=False)
     measured = [
         {**asdict(case), "contenders": {name: asdict(run) for name, run in contenders.items()}}
         for case, contenders in results.items()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -18,12 +17,11 @@ import yaml
 from publishing import Publisher, entry, write_geojson
 from shapely.geometry import Point
 
-from dataflows.raw import ingest_run
 from dataflows.raw.doi_vectors import Run
 from dataflows.raw.ingest import DatasetOutcome, Options
 from dataflows.raw.ingest_run import ingest
 from db import Settings, connect
-from db.settings import REPOSITORY_ROOT, using
+from db.settings import REPOSITORY_ROOT
 from ingest.manifest import Dataset, Manifest
 
 GOOD = [f"good_{number}" for number in range(9)]
@@ -133,22 +131,19 @@ def manifest(publisher: Publisher, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("keys", "code"), [(["fine"], 0), (["broken", "fine"], 1)])
-def test_as_a_script(publisher: Publisher, manifest: Path, keys: list[str], code: int, caplog) -> None:
-    with using(publisher.settings), caplog.at_level(logging.INFO):
-        assert ingest_run.main([*keys, "--mirror", str(publisher.mirror), "--manifest", str(manifest)]) == code
-    assert any(line.startswith("fine: landed, 1 rows") for line in caplog.messages)
-
-
-def test_the_dag_module_runs_with_python_m(publisher: Publisher, manifest: Path) -> None:
-    command = [sys.executable, "-m", "dataflows.raw.doi_vectors", "fine"]
+def test_as_a_script(publisher: Publisher, manifest: Path, keys: list[str], code: int) -> None:
     ran = subprocess.run(
-        [*command, "--mirror", str(publisher.mirror), "--manifest", str(manifest)],
+        [
+            *(sys.executable, "-m", "dataflows.raw.doi_vectors", *keys),
+            *("--mirror", str(publisher.mirror), "--manifest", str(manifest)),
+        ],
         cwd=REPOSITORY_ROOT,
         env=os.environ | {"EOPV_HOME": str(publisher.settings.home)},
         check=False,
         capture_output=True,
         text=True,
     )
-    assert ran.returncode == 0, ran.stderr
+    assert ran.returncode == code, ran.stderr
+    assert "fine: landed, 1 rows" in ran.stderr
     with connect(read_only=True, lake=publisher.settings) as con:
         assert con.execute("SELECT count(*) FROM lake.landing.fine").fetchone() == (1,)
