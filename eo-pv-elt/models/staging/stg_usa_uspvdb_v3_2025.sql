@@ -1,10 +1,1 @@
-{{ observation(
-    "usa_uspvdb_v3_2025",
-    source_feature_id=text("case_id"),
-    external_ids={"eia_plant_code": text("eia_id"), "uspvdb": text("case_id")},
-    installed_year=year("p_year"),
-    capacity_mw=quantity("p_cap_ac", "MW"),
-    capacity_mw_dc=quantity("p_cap_dc", "MW"),
-    name=text("p_name"),
-    reported_area_m2=quantity("p_area", "m2"),
-) }}
+{{ uspvdb("usa_uspvdb_v3_2025") }}
