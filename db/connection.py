@@ -11,10 +11,11 @@ import duckdb
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
+from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from db import h3_functions
 from db.errors import LakeError, LakeLockedError, LakeNotFoundError, SettingsError, SnapshotNotFoundError
-from db.extensions import load_extensions
+from db.extensions import ALWAYS, REMOTE, load_extensions
 from db.settings import Settings, Target, settings
 from db.sql import literal
 
@@ -28,8 +29,7 @@ DATA_SECRET = "eopv_data"  # noqa: S105
 # Concurrent commits to the catalog are resolved by retrying; the default of 10 gives up under eight writers.
 COMMIT_RETRIES = 100
 
-# Created one after the other before anything runs: schemas created by concurrent transactions (as dbt does) can share an
-# id in DuckLake 1.0, and a table then lands in the wrong one
+# Created together before anything runs, so that dbt's threads do not race to create them
 LAYERS = ("landing", "seeds", "raw", "staging", "prepared", "curated")
 
 AsOf = int | datetime | str
@@ -78,7 +78,8 @@ def engine_config(lake: Settings) -> dict[str, str]:
 
 def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     """Load extensions, set conventions, register H3 functions and create the secrets of the lake's target."""
-    load_extensions(con)
+    # Each takes DuckDB a tenth of a second, most of it for the check of its signature
+    load_extensions(con, ALWAYS if lake.target is Target.LOCAL else (*ALWAYS, *REMOTE))
     con.execute("SET GLOBAL geometry_always_xy = true")
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     con.execute(f"SET GLOBAL ducklake_max_retry_count = {COMMIT_RETRIES}")
@@ -99,14 +100,39 @@ def attach(con: duckdb.DuckDBPyConnection, lake: Settings, *, read_only: bool = 
     if lake.target is Target.LOCAL:
         # The catalog remembers an absolute path; a home that was moved or copied is still a lake
         options.append("OVERRIDE_DATA_PATH true")
-    suffix = f" ({', '.join(options)})" if options else ""
     try:
-        con.execute(f"ATTACH 'ducklake:{SECRET}' AS {LAKE}{suffix}")
-        if not read_only:
-            for layer in LAYERS:
-                con.execute(f"CREATE SCHEMA IF NOT EXISTS {LAKE}.{layer}")
+        _attach(con, options, create=not read_only)
     except duckdb.Error as error:
         raise _explain(error, lake, as_of) from None  # the cause's text may hold the catalog's credentials
+
+
+def _another_was_first(error: BaseException) -> bool:
+    """Whether another process created the lake, or its layers, at the same moment."""
+    return isinstance(error, duckdb.TransactionException) or "already exists" in str(error)
+
+
+@retry(retry=retry_if_exception(_another_was_first), stop=stop_after_attempt(10), wait=wait_random(0.1, 0.5), reraise=True)
+def _attach(con: duckdb.DuckDBPyConnection, options: list[str], *, create: bool) -> None:
+    con.execute(f"ATTACH IF NOT EXISTS 'ducklake:{SECRET}' AS {LAKE}{f' ({", ".join(options)})' if options else ''}")
+    if create:
+        _create_layers(con)
+
+
+def _create_layers(con: duckdb.DuckDBPyConnection) -> None:
+    query = "SELECT schema_name FROM duckdb_schemas() WHERE database_name = ?"
+    present = {name for (name,) in con.execute(query, [LAKE]).fetchall()}
+    missing = [layer for layer in LAYERS if layer not in present]
+    if not missing:
+        return
+    con.begin()
+    try:
+        for layer in missing:
+            con.execute(f"CREATE SCHEMA {LAKE}.{layer}")
+        con.execute("CALL lake.set_commit_message('eopv', 'create the layers')")
+        con.commit()
+    except duckdb.Error:
+        con.rollback()
+        raise
 
 
 def _snapshot_option(as_of: AsOf | None) -> list[str]:
@@ -202,6 +228,11 @@ def _explain(error: duckdb.Error, lake: Settings, as_of: AsOf | None) -> LakeErr
         return LakeLockedError(
             f"The lake {lake.catalog_file} is in use by process {holder[2]} ({Path(holder[1]).name}).",
             remedy="Wait for it to finish, or work with several processes on target dev ('eopv services up', EOPV_TARGET=dev).",
+        )
+    if "is already attached" in text:
+        return LakeLockedError(
+            f"This process holds the lake {lake.catalog_file} already.",
+            remedy="Use that connection's cursor(), or close it first.",
         )
     if as_of is not None and re.search(r"(?i)no snapshot found|snapshot", text):
         return SnapshotNotFoundError(

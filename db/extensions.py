@@ -12,10 +12,11 @@ from db.errors import LakeError
 
 log = logging.getLogger(__name__)
 
-EXTENSIONS = ("ducklake", "spatial", "httpfs", "postgres_scanner")
+ALWAYS = ("ducklake", "spatial")
+REMOTE = ("httpfs", "postgres_scanner")
 
 
-def load_extensions(con: duckdb.DuckDBPyConnection, names: tuple[str, ...] = EXTENSIONS) -> None:
+def load_extensions(con: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> None:
     """Load DuckDB extensions, installing each from its wheel where it is not yet in DuckDB's extension folder.
 
     Raises:

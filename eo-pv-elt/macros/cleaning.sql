@@ -11,11 +11,8 @@
 
 {#- A finite number; thousands separators are dropped, what is not a number or stands for 'no value' becomes null. -#}
 {% macro number(column) -%}
-    case
-        when isfinite(try_cast(replace({{ text(column) }}, ',', '') as double))
-            and try_cast(replace({{ text(column) }}, ',', '') as double) not in ({{ var("null_numbers") | join(", ") }})
-        then try_cast(replace({{ text(column) }}, ',', '') as double)
-    end
+    {%- set value = "try_cast(replace(" ~ adapter.quote(column) ~ "::varchar, ',', '') as double)" -%}
+    case when isfinite({{ value }}) and {{ value }} not in ({{ var("null_numbers") | join(", ") }}) then {{ value }} end
 {%- endmacro %}
 
 {#- A number in the canonical unit of its kind: MW for power, m² for area. -#}

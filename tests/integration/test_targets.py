@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -15,8 +19,10 @@ from dataflows.elt import run_dbt
 from dataflows.sample import SampleWorld
 from db import Settings, connect, services
 from db.connection import with_services
-from db.errors import LakeError, LakeNotFoundError
+from db.errors import LakeError, LakeLockedError, LakeNotFoundError
 from db.settings import Target
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.xdist_group("services")
 
@@ -100,6 +106,32 @@ def test_reading_before_anything_is_built_says_so(dev, dev_lake, tmp_path):
     )
     with pytest.raises(LakeNotFoundError, match="no lake in target dev"):
         connect(read_only=True, lake=empty)
+
+
+def test_processes_that_open_a_new_lake_at_once_all_succeed(dev, tmp_path):
+    up = with_services(dev)
+    dsn = up.catalog_dsn.get_secret_value()
+    with psycopg.connect(dsn, autocommit=True) as admin:
+        admin.execute("CREATE DATABASE new_lake")
+    environment = {
+        "EOPV_HOME": str(tmp_path),
+        "EOPV_TARGET": "dev",
+        "EOPV_CATALOG_DSN": make_conninfo(dsn, dbname="new_lake"),
+        "EOPV_DATA_PATH": "s3://eopv/new/",
+        "EOPV_S3_ENDPOINT": up.s3_endpoint,
+        "EOPV_S3_ACCESS_KEY_ID": up.s3_access_key_id.get_secret_value(),
+        "EOPV_S3_SECRET_ACCESS_KEY": up.s3_secret_access_key.get_secret_value(),
+    }
+    opened = [
+        subprocess.Popen([sys.executable, "-c", "import db; db.connect()"], cwd=ROOT, env=os.environ | environment)
+        for _ in range(4)
+    ]
+    assert [process.wait() for process in opened] == [0, 0, 0, 0]
+
+
+def test_a_second_connection_of_the_process_is_refused_with_a_reason(home):
+    with connect(lake=home), pytest.raises(LakeLockedError, match="already"):
+        connect(lake=home)
 
 
 def test_a_wrong_password_is_not_repeated(dev):
