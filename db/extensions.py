@@ -16,7 +16,7 @@ ALWAYS = ("ducklake", "spatial")
 REMOTE = ("httpfs", "postgres_scanner")
 
 
-def load_extensions(con: duckdb.DuckDBPyConnection, names: tuple[str, ...]) -> None:
+def load_extensions(con: duckdb.DuckDBPyConnection, names: tuple[str, ...] = ALWAYS) -> None:
     """Load DuckDB extensions, installing each from its wheel where it is not yet in DuckDB's extension folder.
 
     Raises:
