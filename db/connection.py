@@ -78,6 +78,8 @@ def engine_config(lake: Settings) -> dict[str, str]:
 
 def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     """Load extensions, set conventions, register H3 functions and create the secrets of the lake's target."""
+    # It would stand in the middle of results on standard output
+    con.execute("SET enable_progress_bar = false")
     # Each takes DuckDB a tenth of a second, most of it for the check of its signature
     load_extensions(con, ALWAYS if lake.target is Target.LOCAL else (*ALWAYS, *REMOTE))
     con.execute("SET GLOBAL geometry_always_xy = true")

@@ -7,6 +7,7 @@ import logging
 
 import duckdb
 from duckdb_extensions import import_extension
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random
 
 from db.errors import LakeError
 
@@ -32,5 +33,11 @@ def load_extensions(con: duckdb.DuckDBPyConnection, names: tuple[str, ...] = ALW
                     remedy=f"Install duckdb-extension-{name.replace('_', '-')}=={duckdb.__version__} (see requirements.txt).",
                 ) from error
             log.debug("installing DuckDB extension %s from its wheel", name)
-            import_extension(name, con=con)
-            con.load_extension(name)
+            _install(con, name)
+
+
+# Processes that start together on a new machine install into one folder
+@retry(retry=retry_if_exception_type(duckdb.Error), stop=stop_after_attempt(5), wait=wait_random(0.1, 1.0), reraise=True)
+def _install(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    import_extension(name, con=con)
+    con.load_extension(name)
