@@ -21,11 +21,12 @@ def published_path(name: str) -> str:
         raise ValueError("it holds a NUL character")
     if path.startswith("/"):
         raise ValueError("it is an absolute path")
-    if _DRIVE.match(path):
-        raise ValueError("it names a drive")
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts:
         raise ValueError("it climbs out of its folder with '..'")
     if not parts:
         raise ValueError("it is empty")
+    # Of what is left: './C:x' names a drive too
+    if _DRIVE.match(parts[0]):
+        raise ValueError("it names a drive")
     return "/".join(parts)

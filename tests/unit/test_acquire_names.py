@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PureWindowsPath
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from db.errors import MissingCompanionError
@@ -14,6 +14,7 @@ from ingest.paths import published_path
 from ingest.selection import SHAPEFILE_COMPANIONS, nothing_matched, select
 
 
+@example(".\\::")
 @given(st.text(st.sampled_from("ab. /\\:C\0\n"), max_size=20))
 def test_a_published_path_stays_below_any_folder(name: str) -> None:
     try:
