@@ -62,7 +62,8 @@ def fetch(
         AcquisitionError: otherwise not to be had, e.g. not in the cache while offline.
     """
     if dataset.status == "planned":
-        raise DatasetPlannedError(f"{dataset.key} cannot be ingested yet: {dataset.reason}.", remedy="Choose another dataset.")
+        reason = (dataset.reason or "").rstrip(".")
+        raise DatasetPlannedError(f"{dataset.key} cannot be ingested yet: {reason}.", remedy="Choose another dataset.")
     published = [entry for entry in dataset.distributions if not isinstance(entry.source, MirrorSource)]
     run = _Fetch(dataset, cache_dir, HttpClient(retry), progress, refresh)
     acquisition = None if refresh else run.from_cache()

@@ -18,7 +18,7 @@ from dataflows.raw import doi_vectors, geoparquet, landing, readers
 from dataflows.raw.doi_vectors import Run
 from dataflows.run import build_driver
 from db import Settings
-from db.errors import DatasetPlannedError, EopvError, NotHeldError
+from db.errors import EopvError, NotHeldError
 from ingest.acquire import Progress
 from ingest.manifest import Dataset, Format
 
@@ -76,8 +76,6 @@ def ingest_dataset(dataset: Dataset, lake: duckdb.DuckDBPyConnection, options: O
     recorder = OutcomeRecorder(run.run_id, dataset.key)
     started = perf_counter()
     try:
-        if dataset.status == "planned":
-            raise DatasetPlannedError(f"{dataset.key} cannot be ingested yet.", remedy=dataset.reason or "")
         with ExitStack() as resources:
             results = _execute(dataset, lake.cursor(), options, run, recorder, resources)
     except NotHeldError as error:
