@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from hamilton.driver import Driver
 
+from dataflows.prepared import clusters
 from dataflows.raw import ingest_run
 from dataflows.raw.ingest import vector_driver
 from dataflows.run import build_driver
 from ingest.manifest import Format
 
-DAGS = ("doi_vectors", "ingest_run")
+DAGS = ("doi_vectors", "ingest_run", "clusters")
 
 
 def dag_driver(name: str, kind: Format) -> Driver:
     """The driver of a DAG; ``kind`` is the published format where the DAG depends on it."""
-    return vector_driver(kind) if name == "doi_vectors" else build_driver(ingest_run, workers=1)
+    match name:
+        case "doi_vectors":
+            return vector_driver(kind)
+        case "ingest_run":
+            return build_driver(ingest_run, workers=1)
+        case _:
+            return build_driver(clusters)

@@ -1,0 +1,1 @@
+"""Entity resolution: quality against truth and other methods, and what it costs."""

@@ -1,0 +1,1 @@
+"""What SQL cannot do between staging and curated: from scored links to guarded clusters."""

@@ -1,0 +1,148 @@
+{{ config(
+    materialized="partial",
+    pre_hook="{{ delete_rows([installation_key_of('installation_id')], ['prep_pv_touched_installations'], key='installation_key') }}",
+) }}
+{%- set part = replaces_part() %}
+with members as (
+    select observation_key, installation_key
+    from {{ ref("prep_pv_memberships") }}
+    where valid_to_snapshot is null
+        and installation_key is not null
+        {%- if part %}
+        and installation_key in (select installation_key from {{ ref("prep_pv_touched_installations") }})
+        {%- endif %}
+),
+
+observations as (
+    select
+        members.installation_key,
+        members.observation_key,
+        observations.* exclude (capacity_mw, capacity_mw_dc, area_m2),
+        -- AC; what is stated as DC only is converted
+        coalesce(footprints.capacity_ac_mw, footprints.capacity_dc_mw / {{ var("dc_ac_ratio") }}) as capacity_mw,
+        case when footprints.capacity_ac_mw is null then 'from_dc' else footprints.capacity_basis end as capacity_basis,
+        footprints.capacity_dc_mw as capacity_mw_dc,
+        footprints.known_area_m2 as area_m2,
+        coalesce(evidence.match_probability, 1) as match_probability,
+        clusters.parent_cluster_key,
+        coalesce(list_max(regexp_extract_all(observations.vintage, '(?:19|20)\d\d')::integer[]), 0) as vintage_year
+    from members
+    inner join {{ ref("prep_pv_footprints") }} as footprints on members.observation_key = footprints.observation_key
+    inner join {{ ref("prep_pv_observations") }} as observations
+        on members.observation_key = {{ observation_key("observations.observation_id") }}
+    left join {{ ref("prep_pv_clusters") }} as clusters on members.observation_key = clusters.observation_key
+    left join {{ ref("prep_pv_evidence") }} as evidence
+        on evidence.key_a = least(clusters.observation_key, clusters.link_key)
+        and evidence.key_b = greatest(clusters.observation_key, clusters.link_key)
+),
+
+kinds as (
+    select distinct dataset, geometry_kind from observations
+),
+
+precedences as (
+    {{ precedences("kinds") }}
+),
+
+-- precedence, then the newest vintage, then any observation, always the same one
+ranked as (
+    select
+        observations.*,
+        {%- for attribute in fused_attributes() %}
+        case when {{ attribute }} is not null then
+            (coalesce({{ attribute }}_precedence, 99) * 10000 + 9999 - vintage_year)::hugeint * 18446744073709551616 + observation_key
+        end as {{ attribute }}_rank{{ "," if not loop.last }}
+        {%- endfor %}
+    from observations
+    inner join precedences using (dataset, geometry_kind)
+),
+
+fused as (
+    select
+        installation_key,
+        {%- for attribute in fused_attributes() %}
+        arg_min({{ attribute }}, {{ attribute }}_rank) as {{ attribute }},
+        arg_min(observation_id, {{ attribute }}_rank) filter ({{ attribute }}_rank is not null) as {{ attribute }}_source,
+        {%- endfor %}
+        arg_min(capacity_basis, capacity_mw_rank) as capacity_basis,
+        arg_min(geometry_kind, geometry_rank) as geometry_kind,
+        arg_min(centroid_lon_deg, geometry_rank) as centroid_lon_deg,
+        arg_min(centroid_lat_deg, geometry_rank) as centroid_lat_deg,
+        arg_min(h3_r5, geometry_rank) as h3_r5,
+        arg_min(h3_r8, geometry_rank) as h3_r8,
+        arg_min(h3_r10, geometry_rank) as h3_r10,
+        arg_min(h3_r12, geometry_rank) as h3_r12,
+        count(*) as n_observations,
+        list_sort(list(distinct dataset)) as datasets,
+        -- the chance that not all of the independent sources err
+        round(1 - exp(sum(ln(1 - match_probability * {{ reliability("trust") }}) order by observation_key)), 6) as confidence,
+        array_to_string(list_sort(list(distinct licence)), ' AND ') as licence,
+        case
+            when bool_or(commercial_use = 'no') then 'no'
+            when bool_or(commercial_use = 'unknown') then 'unknown'
+            else 'yes'
+        end as commercial_use,
+        min(parent_cluster_key) as parent_cluster_key
+    from ranked
+    group by installation_key
+),
+
+history as (
+    select
+        installation_key,
+        min(valid_from_snapshot) as first_seen_snapshot,
+        max(greatest(valid_from_snapshot, coalesce(valid_to_snapshot, 0))) as last_changed_snapshot
+    from {{ ref("prep_pv_memberships") }}
+    where installation_key in (select installation_key from members)
+    group by installation_key
+),
+
+parents as (
+    select observation_key as parent_cluster_key, installation_key as parent_key
+    from {{ ref("prep_pv_memberships") }}
+    where valid_to_snapshot is null and installation_key is not null
+)
+
+select
+    {{ installation_id("fused.installation_key") }} as installation_id,
+    -- where
+    fused.geometry,
+    fused.geometry_source,
+    fused.geometry_kind,
+    fused.centroid_lon_deg,
+    fused.centroid_lat_deg,
+    fused.h3_r5,
+    fused.h3_r8,
+    fused.h3_r10,
+    fused.h3_r12,
+    fused.country_iso3,
+    fused.country_iso3_source,
+    case when parents.parent_key is not null then {{ installation_id("parents.parent_key") }} end as part_of,
+    -- what
+    fused.level,
+    fused.level_source,
+    fused.name,
+    fused.name_source,
+    fused.operator,
+    fused.operator_source,
+    fused.area_m2,
+    fused.area_m2_source,
+    fused.capacity_mw,
+    fused.capacity_mw_source,
+    fused.capacity_basis,
+    fused.capacity_mw_dc,
+    fused.capacity_mw_dc_source,
+    fused.installed_year,
+    fused.installed_year_source,
+    -- on whose word
+    fused.n_observations::integer as n_observations,
+    fused.datasets,
+    fused.confidence,
+    fused.licence,
+    fused.commercial_use,
+    -- since when
+    history.first_seen_snapshot,
+    history.last_changed_snapshot
+from fused
+inner join history using (installation_key)
+left join parents using (parent_cluster_key)

@@ -1,0 +1,40 @@
+{{ config(
+    materialized="partial",
+    pre_hook="{{ delete_rows([observation_key('observation_id_a'), observation_key('observation_id_b')], ['prep_pv_nodes', 'prep_pv_touched']) }}",
+) }}
+with links as (
+    select * from {{ ref("prep_pv_links") }}
+    {%- if replaces_part() %}
+    where key_a in (select observation_key from {{ ref("prep_pv_nodes") }})
+        or key_b in (select observation_key from {{ ref("prep_pv_nodes") }})
+    {%- endif %}
+)
+
+select
+    a.observation_id as observation_id_a,
+    b.observation_id as observation_id_b,
+    a.dataset as dataset_a,
+    b.dataset as dataset_b,
+    links.rule_id,
+    links.match_weight,
+    links.match_probability,
+    links.accepted,
+    links.refusal,
+    case links.part_key when links.key_a then a.observation_id when links.key_b then b.observation_id end as part_observation_id,
+    links.distance_m,
+    links.scaled_distance,
+    links.intersection_m2,
+    links.overlap,
+    links.iou,
+    links.capacity_ratio,
+    links.area_ratio,
+    links.year_gap,
+    links.name_similarity,
+    links.operator_similarity,
+    links.shared_ids,
+    {%- for comparison in comparisons() %}
+    links.{{ comparison }}_level{{ "," if not loop.last }}
+    {%- endfor %}
+from links
+inner join {{ ref("prep_pv_footprints") }} as a on links.key_a = a.observation_key
+inner join {{ ref("prep_pv_footprints") }} as b on links.key_b = b.observation_key

@@ -1,0 +1,58 @@
+{{ config(materialized="table") }}
+-- The observations whose clusters are to be found: all, or every member of a component that something touched belongs to,
+-- did belong to, or is linked with now. Components are independent of one another.
+with sites as (
+    select * from {{ ref("prep_pv_footprints") }} where duplicate_key is null
+)
+{%- if load_relation(prepared("prep_pv_clusters")) and run_query("select count(*) from " ~ ref("prep_pv_touched") ~ " where everything").rows[0][0] == 0 %},
+
+touched as (
+    select observation_key from {{ ref("prep_pv_touched") }}
+    union
+    select duplicate_key
+    from {{ ref("prep_pv_footprints") }}
+    where observation_key in (select observation_key from {{ ref("prep_pv_touched") }}) and duplicate_key is not null
+),
+
+linked as (
+    select key_a, key_b from {{ ref("prep_pv_evidence") }} where {{ is_relevant() }}
+),
+
+seeds as (
+    select observation_key from touched
+    union
+    select key_b from linked where key_a in (select observation_key from touched)
+    union
+    select key_a from linked where key_b in (select observation_key from touched)
+),
+
+components as (
+    select distinct component_key
+    from {{ prepared("prep_pv_clusters") }}
+    where observation_key in (select observation_key from seeds)
+),
+
+scope as (
+    select observation_key from seeds
+    union
+    select observation_key from {{ prepared("prep_pv_clusters") }} where component_key in (select component_key from components)
+)
+{%- else %},
+
+scope as (
+    select observation_key from sites
+)
+{%- endif %}
+
+select
+    observation_key,
+    dataset,
+    level,
+    trust,
+    one_row_per_site,
+    centroid_lon_deg as lon_deg,
+    centroid_lat_deg as lat_deg,
+    2 * search_radius_m + 3 * coalesce(size_m, 0) as extent_cap_m,
+    known_area_m2 as area_m2
+from sites
+where observation_key in (select observation_key from scope)

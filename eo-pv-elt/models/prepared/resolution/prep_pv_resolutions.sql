@@ -1,0 +1,12 @@
+{{ config(materialized="table") }}
+-- depends_on: {{ ref("pv_installations") }}
+-- depends_on: {{ ref("pv_installation_observations") }}
+-- depends_on: {{ ref("pv_links") }}
+-- depends_on: {{ ref("pv_dataset_overlap") }}
+-- depends_on: {{ ref("pv_installation_changes") }}
+select
+    coalesce(max(resolution_id), '{{ invocation_id }}') as resolution_id,
+    '{{ resolution_method() }}' as method,
+    count(*) as n_touched,
+    coalesce(bool_or(everything), false) as everything
+from {{ ref("prep_pv_touched") }}
