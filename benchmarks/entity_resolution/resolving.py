@@ -46,9 +46,9 @@ class Resolution:
         return connect(read_only=True, lake=self.lake)
 
 
-def lake_at(home: Path) -> Settings:
-    """Settings of a lake in a folder; threads and memory limit are those of the environment."""
-    environment = load_settings(home=home)
+def lake_at(home: Path, memory_limit: str | None = None) -> Settings:
+    """Settings of a local lake in a folder; threads and memory limit are those of the environment where none is given."""
+    environment = load_settings(home=home, memory_limit=memory_limit)
     return Settings(home=home, threads=environment.threads, memory_limit=environment.memory_limit, _env_file=None)
 
 
@@ -88,9 +88,9 @@ def run(lake: Settings, select: str = TAG) -> Resolution:
     )
 
 
-def in_process_of_its_own(step: str, home: Path, *file: Path) -> Measurement:
+def in_process_of_its_own(step: str, home: Path, file: Path | str = "", memory_limit: str | None = None) -> Measurement:
     """One step as :func:`main` does it, measured in a child; ``details`` hold the rows, or seconds by model."""
-    return in_child(MODULE, step, str(home), *map(str, file))
+    return in_child(MODULE, step, str(home), str(file), memory_limit or "")
 
 
 def _succeeded(results: list[Any]) -> list[Any]:
@@ -106,8 +106,8 @@ def _resolved(lake: Settings) -> dict[str, Any]:
     return {"model_seconds": resolution.model_seconds, "wall_seconds": resolution.wall_seconds}
 
 
-def main(step: str, home: str, file: str = "") -> None:
-    lake = lake_at(Path(home))
+def main(step: str, home: str, file: str = "", memory_limit: str = "") -> None:
+    lake = lake_at(Path(home), memory_limit or None)
     steps = {
         "load": lambda: load(Path(file), lake),
         "append": lambda: append(Path(file), lake),

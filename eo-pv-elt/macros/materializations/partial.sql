@@ -50,7 +50,7 @@
 
 def materialize(rows, session):
     session.register("rows_to_insert", rows)
-    session.execute("insert into {{ relation }} by name select * from rows_to_insert")
+    session.execute('insert into {{ relation }} by name select * from rows_to_insert')
     session.unregister("rows_to_insert")
     {%- endif -%}
 {%- endmacro %}

@@ -2,7 +2,8 @@
     materialized="partial",
     pre_hook="{{ delete_rows([installation_key_of('installation_id')], ['prep_pv_touched_installations'], key='installation_key') }}",
 ) }}
-{#- Derived from the history alone: what each snapshot did to each installation that had, or has, observations. -#}
+-- depends_on: {{ ref("prep_pv_touched_installations") }}
+{# Derived from the history alone: what each snapshot did to each installation that had, or has, observations. #}
 with history as (
     select * from {{ ref("prep_pv_memberships") }} where installation_key is not null
 ),

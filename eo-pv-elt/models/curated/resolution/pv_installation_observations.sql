@@ -2,6 +2,7 @@
     materialized="partial",
     pre_hook="{{ delete_rows([installation_key_of('installation_id')], ['prep_pv_touched_installations'], key='installation_key') }}",
 ) }}
+-- depends_on: {{ ref("prep_pv_touched_installations") }}
 with members as (
     select observation_key, installation_key
     from {{ ref("prep_pv_memberships") }}

@@ -2,6 +2,7 @@
     materialized="partial",
     pre_hook="{{ delete_rows([observation_key('observation_id_a'), observation_key('observation_id_b')], ['prep_pv_nodes', 'prep_pv_touched']) }}",
 ) }}
+-- depends_on: {{ ref("prep_pv_nodes") }}
 with links as (
     select * from {{ ref("prep_pv_links") }}
     {%- if replaces_part() %}

@@ -1,5 +1,6 @@
 {{ config(materialized="partial", pre_hook="{{ delete_rows(['key_a', 'key_b'], ['prep_pv_touched']) }}") }}
-{%- set part = replaces_part() %}
+-- depends_on: {{ ref("prep_pv_touched") }}
+{% set part = replaces_part() %}
 with all_sites as (
     select * exclude (geometry) from {{ ref("prep_pv_footprints") }} where duplicate_key is null
 ),

@@ -1,5 +1,6 @@
 {{ config(materialized="partial", pre_hook="{{ delete_rows(['key_a', 'key_b'], ['prep_pv_touched']) }}") }}
-{#- Evidence is a function of the two observations alone: an observation that comes or goes changes no other pair. -#}
+-- depends_on: {{ ref("prep_pv_touched") }}
+{# Evidence is a function of the two observations alone: an observation that comes or goes changes no other pair. #}
 with pairs as (
     select * from {{ ref("prep_pv_candidates") }}
     {%- if replaces_part() %}

@@ -1,32 +1,47 @@
 {{ config(materialized="view") }}
 -- Every compared pair, what speaks for it and what became of it.
 with clusters as (
-    select clusters.observation_key, clusters.cluster_key, footprints.trust
+    select clusters.observation_key, clusters.cluster_key, footprints.trust, footprints.dataset || '|' || footprints.level as listed
     from {{ ref("prep_pv_clusters") }} as clusters
     inner join {{ ref("prep_pv_footprints") }} as footprints using (observation_key)
 ),
 
+links as (
+    select
+        evidence.*,
+        {{ is_eligible() }} as is_eligible,
+        a.cluster_key as cluster_a,
+        b.cluster_key as cluster_b,
+        a.trust = 'low' as is_low_a,
+        b.trust = 'low' as is_low_b
+    from {{ ref("prep_pv_evidence") }} as evidence
+    inner join clusters as a on evidence.key_a = a.observation_key
+    inner join clusters as b on evidence.key_b = b.observation_key
+),
+
 sources as (
-    select cluster_key, list(distinct dataset || '|' || level) as listed
-    from {{ ref("prep_pv_clusters") }}
-    inner join {{ ref("prep_pv_footprints") }} using (observation_key)
-    group by cluster_key
+    select cluster_key, list(listed) as listed from clusters group by cluster_key
+),
+
+-- Pairs of clusters that a link would have joined but that list one source each
+rivals as (
+    select distinct links.cluster_a, links.cluster_b, true as is_listed_twice
+    from links
+    inner join sources as a on links.cluster_a = a.cluster_key
+    inner join sources as b on links.cluster_b = b.cluster_key
+    where links.is_eligible and links.cluster_a != links.cluster_b and list_has_any(a.listed, b.listed)
 )
 
 select
-    evidence.*,
-    {{ is_eligible() }} and a.cluster_key = b.cluster_key as accepted,
+    links.* exclude (is_eligible, cluster_a, cluster_b, is_low_a, is_low_b),
+    is_eligible and cluster_a = cluster_b as accepted,
     case
-        when not {{ is_eligible() }} then 'below_threshold'
-        when a.cluster_key = b.cluster_key then null
-        when a.trust = 'low' and b.trust = 'low' then 'low_trust'
-        when list_has_any(sources_a.listed, sources_b.listed) then 'one_per_source'
-        when a.trust = 'low' or b.trust = 'low' then 'low_trust'
+        when not is_eligible then 'below_threshold'
+        when cluster_a = cluster_b then null
+        when is_low_a and is_low_b then 'low_trust'
+        when is_listed_twice then 'one_per_source'
+        when is_low_a or is_low_b then 'low_trust'
         else 'extent'
     end as refusal
-from {{ ref("prep_pv_evidence") }} as evidence
-inner join clusters as a on evidence.key_a = a.observation_key
-inner join clusters as b on evidence.key_b = b.observation_key
--- only where two clusters have to be told apart
-left join sources as sources_a on a.cluster_key = sources_a.cluster_key and a.cluster_key != b.cluster_key and {{ is_eligible() }}
-left join sources as sources_b on b.cluster_key = sources_b.cluster_key and a.cluster_key != b.cluster_key and {{ is_eligible() }}
+from links
+left join rivals using (cluster_a, cluster_b)

@@ -4,13 +4,15 @@
     full_refresh=false,
     post_hook="{{ close_memberships() }}",
 ) }}
-{#-
+-- depends_on: {{ ref("prep_pv_nodes") }}
+-- depends_on: {{ ref("prep_pv_touched") }}
+{#
   The history of which observation belonged to which installation: the one table of the resolution that is never rebuilt.
   Ids come from it. An id belongs to the cluster that has its most senior holder: the observation that founded it, or else
   the one that has held it longest. A cluster with several takes the oldest; one without takes the key of its least member.
--#}
-{%- set snapshot = "(select max(snapshot_id) from " ~ this.database ~ ".snapshots())" -%}
-{%- set known = replaces_part() -%}
+#}
+{% set snapshot = "(select max(snapshot_id) from " ~ this.database ~ ".snapshots())" -%}
+{% set known = replaces_part() -%}
 with resolved as (
     select
         clusters.observation_key,

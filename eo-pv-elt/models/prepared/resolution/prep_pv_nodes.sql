@@ -1,4 +1,6 @@
 {{ config(materialized="table") }}
+-- depends_on: {{ ref("prep_pv_touched") }}
+-- depends_on: {{ ref("prep_pv_evidence") }}
 -- The observations whose clusters are to be found: all, or every member of a component that something touched belongs to,
 -- did belong to, or is linked with now. Components are independent of one another.
 with sites as (
