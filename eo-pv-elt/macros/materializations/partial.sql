@@ -64,7 +64,12 @@ def materialize(rows, session):
     {%- elif should_full_refresh() -%}
         {{ return(false) }}
     {%- endif -%}
-    {{ return(run_query("select count(*) from " ~ prepared("prep_pv_touched") ~ " where everything").rows[0][0] == 0) }}
+    {{ return(not resolves_everything()) }}
+{%- endmacro %}
+
+{#- Whether prep_pv_touched, which is built before whatever asks, holds every observation. -#}
+{% macro resolves_everything() -%}
+    {{ return(run_query("select count(*) from " ~ prepared("prep_pv_touched") ~ " where everything").rows[0][0] > 0) }}
 {%- endmacro %}
 
 {#- A table of the prepared layer by its name: for hooks, and for models that read what a later model left in the last build. -#}

@@ -7,6 +7,7 @@
 select
     coalesce(max(resolution_id), '{{ invocation_id }}') as resolution_id,
     '{{ resolution_method() }}' as method,
+    (select max(snapshot_id) from {{ this.database }}.snapshots()) as snapshot,
     count(*) as n_touched,
     coalesce(bool_or(everything), false) as everything
 from {{ ref("prep_pv_touched") }}

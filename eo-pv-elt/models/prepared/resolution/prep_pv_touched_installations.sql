@@ -1,15 +1,18 @@
 {{ config(materialized="table") }}
--- Installations that may differ from the last build: those of resolved observations, before and after, whose id or members
--- changed, and the parts of such.
+{#
+  Installations that may differ from the last build, for what is built in part: those of resolved observations, before and
+  after; those that gave an id away or took one; and the parts of such.
+#}
 with scope as (
     select observation_key from {{ ref("prep_pv_nodes") }}
     union
     select observation_key from {{ ref("prep_pv_touched") }}
+    {%- if execute and load_relation(prepared("prep_pv_resolutions")) and not resolves_everything() %}
     union
     select observation_key
     from {{ ref("prep_pv_memberships") }}
-    where greatest(valid_from_snapshot, valid_to_snapshot)
-        >= (select max(greatest(valid_from_snapshot, valid_to_snapshot)) from {{ ref("prep_pv_memberships") }})
+    where greatest(valid_from_snapshot, valid_to_snapshot) > (select max(snapshot) from {{ prepared("prep_pv_resolutions") }})
+    {%- endif %}
 ),
 
 clusters as (
