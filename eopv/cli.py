@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from db.errors import EopvError
-from eopv import build, dag, dataset, docs, ingest, sample, services, sql, status
+from eopv import build, dag, dataset, docs, explain, ingest, sample, services, sql, status
 from eopv.console import Exit, configure_logging, err
 
 log = logging.getLogger(__name__)
@@ -29,6 +29,7 @@ def options(
 
 app.command("ingest")(ingest.ingest)
 app.command("build")(build.build)
+app.command("explain")(explain.explain)
 app.command("sql")(sql.sql)
 app.command("status")(status.status)
 app.add_typer(dataset.app, name="dataset")

@@ -22,6 +22,9 @@ SUFFIX = "_level"
 HIDEABLE = ("name", "capacity", "year")
 HIDDEN_SHARE = 0.5
 COPIES = 4
+# USPVDB and GPPD copy their names from the same forms of EIA; other sources spell them in their own way
+BLURRED_SHARE = 0.1
+BLURRED = {"name: same": "name: similar", "name: similar": "name: partly"}
 SEED = 20_261_120
 
 # Pairs that show a level, below which it is not learnt
@@ -50,12 +53,14 @@ def training_pairs(resolution: Resolution, known: Sites) -> pd.DataFrame:
 
 
 def with_attributes_hidden(pairs: pd.DataFrame, copies: int = COPIES) -> pd.DataFrame:
-    """The pairs and copies of them in which attributes are missing at random."""
+    """The pairs and copies of them in which attributes are missing, or names are less alike, at random."""
     random = np.random.default_rng(SEED)
     blurred = []
     for _ in range(copies):
         copy = pairs.copy()
         for comparison in set(HIDEABLE) & set(pairs.columns):
+            spelt_differently = copy[comparison].replace(BLURRED)
+            copy[comparison] = copy[comparison].where(random.random(len(copy)) >= BLURRED_SHARE, spelt_differently)
             copy[comparison] = copy[comparison].mask(random.random(len(copy)) < HIDDEN_SHARE)
         blurred.append(copy)
     return pd.concat([pairs, *blurred], ignore_index=True)

@@ -32,7 +32,8 @@ COUNTS = """
 REFUSALS = "SELECT refusal, count(*) FROM lake.curated.pv_links WHERE refusal IS NOT NULL GROUP BY refusal ORDER BY refusal"
 
 SIZES = """
-    SELECT CASE WHEN n_observations <= 5 THEN n_observations::varchar WHEN n_observations <= 10 THEN '6–10' ELSE '> 10' END AS size,
+    SELECT
+        CASE WHEN n_observations > 10 THEN '> 10' WHEN n_observations > 5 THEN '6–10' ELSE n_observations::varchar END AS size,
         count(*) AS installations
     FROM lake.curated.pv_installations GROUP BY size ORDER BY min(n_observations)
 """

@@ -106,7 +106,7 @@
 
 {#- |ln| of the ratio of two capacities, the closest of like with like and of what does not say AC or DC. -#}
 {% macro capacity_log_ratio(a, b) -%}
-    least(
+    case when 'modelled' not in ({{ a }}.capacity_basis, {{ b }}.capacity_basis) then least(
         abs(ln({{ a }}.capacity_ac_mw / {{ b }}.capacity_ac_mw)),
         abs(ln({{ a }}.capacity_dc_mw / {{ b }}.capacity_dc_mw)),
         case when {{ b }}.capacity_basis = 'stated' then abs(ln({{ a }}.capacity_dc_mw / {{ b }}.capacity_ac_mw)) end,
@@ -118,7 +118,7 @@
             when {{ b }}.capacity_ac_mw is null and {{ a }}.capacity_dc_mw is null
             then abs(ln({{ a }}.capacity_ac_mw / ({{ b }}.capacity_dc_mw / {{ var("dc_ac_ratio") }})))
         end
-    )
+    ) end
 {%- endmacro %}
 
 {#- The evidence that speaks loudest, as a name for people. -#}

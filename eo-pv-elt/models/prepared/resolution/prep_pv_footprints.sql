@@ -5,7 +5,12 @@ with observations as (
         -- what is compared by its ratio cannot be nought
         case when capacity_mw > 0 then capacity_mw end as capacity_mw,
         case when capacity_mw_dc > 0 then capacity_mw_dc end as capacity_mw_dc,
-        case when area_m2 > 0 then area_m2 when reported_area_m2 > 0 then reported_area_m2 end as known_area_m2,
+        case
+            when not profiles.outlines_site then null
+            when area_m2 > 0 then area_m2
+            when reported_area_m2 > 0 then reported_area_m2
+        end as known_area_m2,
+        coalesce(profiles.outlines_site, true) as outlines_site,
         touched.observation_key,
         touched.fingerprint,
         coalesce(profiles.one_row_per_site, true) as one_row_per_site,
@@ -37,7 +42,7 @@ sized as (
     select
         *,
         case
-            when geometry_kind = 'polygon' then least(25, greatest(1, 0.1 * size_m))
+            when geometry_kind = 'polygon' and outlines_site then least(25, greatest(1, 0.1 * size_m))
             -- Stowell et al. 2020 (10.1038/s41597-020-00739-0) for sites of known size, Stid et al. 2025 (GM-SEUS) for others
             else greatest(
                 profiled_radius_m,
@@ -78,6 +83,13 @@ select
     st_xmax(geometry) + case when highest_lat_deg > 89.9 then 360 else search_radius_m / {{ metres_per_degree_east("highest_lat_deg") }} end as east_deg,
     least(90, st_ymax(geometry) + reach_north_deg) as north_deg,
     -- how much
+    greatest(
+        3 * size_m,
+        sqrt(
+            pow((st_xmax(geometry) - st_xmin(geometry)) * {{ metres_per_degree_east("centroid_lat_deg") }}, 2)
+            + pow((st_ymax(geometry) - st_ymin(geometry)) * {{ metres_per_degree_north("centroid_lat_deg") }}, 2)
+        )
+    ) as extent_m,
     size_m,
     known_area_m2,
     case when capacity_basis != 'dc' then capacity_mw end as capacity_ac_mw,

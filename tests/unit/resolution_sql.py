@@ -1,0 +1,203 @@
+"""The text of the resolution's macros and models, rendered without dbt and run on a DuckDB in memory, without a lake."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyproj
+import shapely
+import yaml
+from jinja2 import Environment, StrictUndefined, Template, nodes
+
+from benchmarks.entity_resolution.placing import wrapped
+from dataflows.elt import PROJECT_DIR
+from db import h3_functions
+from db.extensions import load_extensions
+
+GEOD = pyproj.Geod(ellps="WGS84")
+SEEDS = ("source_profiles", "match_weights")
+MODELS = PROJECT_DIR / "models" / "prepared" / "resolution"
+
+# Datasets as source_profiles.csv declares them
+LISTED_ONCE = "deu_ufz_open_field_pv_2015"
+LISTED_OFTEN = "deu_osm_pv_2023"
+FAR_OFF = "global_wri_gppd_2021"
+WITHOUT_PROFILE = "some_dataset_2026"
+
+OBSERVATION = pa.schema(
+    {
+        "observation_id": pa.string(),
+        "dataset": pa.string(),
+        "external_ids": pa.map_(pa.string(), pa.string()),
+        "geometry": pa.binary(),
+        "geometry_kind": pa.string(),
+        "centroid_lon_deg": pa.float64(),
+        "centroid_lat_deg": pa.float64(),
+        "area_m2": pa.float64(),
+        "reported_area_m2": pa.float64(),
+        "capacity_mw": pa.float64(),
+        "capacity_mw_dc": pa.float64(),
+        "installed_year": pa.int32(),
+        "level": pa.string(),
+        "name": pa.string(),
+        "operator": pa.string(),
+        "country_iso3": pa.string(),
+        "trust": pa.string(),
+        "duplicate_of": pa.string(),
+    }
+)
+
+
+class _Returned(Exception):  # noqa: N818 - no error
+    """What a macro returns with dbt's ``return``."""
+
+
+class Project:
+    """Macros and models of ``eo-pv-elt``, with what dbt's context gives them."""
+
+    def __init__(self) -> None:
+        self._vars = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+        self._replaces_part = False
+        self._macros: dict[str, Callable[..., str]] = {}
+        self._jinja = Environment(undefined=StrictUndefined, extensions=["jinja2.ext.do"])
+        self._jinja.globals |= {
+            "config": lambda **_: "",
+            "ref": lambda name: name,
+            "var": lambda name: self._vars[name],
+            "return": self._return,
+            "replaces_part": lambda: self._replaces_part,
+        }
+        for file in sorted((PROJECT_DIR / "macros" / "resolution").glob("*.sql")):
+            # Each on its own, as in dbt: a macro's return must not end the one that calls it
+            for macro in self._jinja.parse(file.read_text(encoding="utf-8")).find_all(nodes.Macro):
+                self._jinja.globals[macro.name] = partial(self._call, macro.name)
+                code = self._jinja.compile(nodes.Template([macro], lineno=1))
+                self._macros[macro.name] = partial(self._load, code, macro.name)
+
+    def render(self, text: str) -> str:
+        """Jinja text with calls of macros → SQL."""
+        return self._jinja.from_string(text).render()
+
+    def model(self, name: str) -> str:
+        """SQL of a prepared model of the resolution; other models are tables of their own names."""
+        return self.render((MODELS / f"{name}.sql").read_text(encoding="utf-8"))
+
+    @contextmanager
+    def having(self, *, replaces_part: bool = False, **changed: Any) -> Iterator[None]:
+        """For a while, other vars, or a build in part."""
+        before = self._vars, self._replaces_part
+        self._vars, self._replaces_part = {**self._vars, **changed}, replaces_part
+        try:
+            yield
+        finally:
+            self._vars, self._replaces_part = before
+
+    def _load(self, code: Any, name: str, *arguments: Any, **named: Any) -> str:
+        # Only now, since names are resolved when a template is loaded
+        template = Template.from_code(self._jinja, code, self._jinja.globals)
+        self._macros[name] = getattr(template.module, name)
+        return self._macros[name](*arguments, **named)
+
+    def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        try:
+            return self._macros[name](*arguments, **named)
+        except _Returned as returned:
+            return returned.args[0]
+
+    @staticmethod
+    def _return(value: Any) -> None:
+        raise _Returned(value)
+
+
+def engine(project: Project) -> duckdb.DuckDBPyConnection:
+    """DuckDB with the extensions, functions and seeds that the models need."""
+    con = duckdb.connect(config={"threads": "2"})
+    load_extensions(con, ("spatial",))
+    con.execute("SET geometry_always_xy = true")
+    h3_functions.register(con)
+    declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
+    for seed in declared:
+        if seed["name"] in SEEDS:
+            file, types = PROJECT_DIR / "seeds" / f"{seed['name']}.csv", seed["config"]["column_types"]
+            con.execute(f"CREATE TABLE {seed['name']} AS FROM read_csv(?, types = ?)", [str(file), types])
+    return con
+
+
+def degrees_from(lon: float, lat: float, east_m: Iterable[float], north_m: Iterable[float]) -> list[tuple[float, float]]:
+    """Places at offsets in metres from a place, on the ellipsoid; longitudes are continuous around the place's."""
+    local = pyproj.Transformer.from_crs(local_crs("aeqd", lon, lat), "EPSG:4326", always_xy=True)
+    lons, lats = local.transform(list(east_m), list(north_m))
+    return [(lon + (found - lon + 180) % 360 - 180, lat) for found, lat in zip(lons, lats, strict=True)]
+
+
+def local_crs(projection: str, lon: float, lat: float) -> str:
+    """``aeqd`` or ``laea`` around a place, in metres."""
+    return f"+proj={projection} +lon_0={lon!r} +lat_0={lat!r} +datum=WGS84 +units=m"
+
+
+def one_ring(geometry: shapely.Geometry) -> shapely.Geometry:
+    """A geometry that goes on beyond 180° as many publish it: each vertex within ±180°, rings not cut."""
+    return shapely.transform(geometry, lambda places: (places + [180, 0]) % [360, 1e9] - [180, 0] if len(places) else places)
+
+
+def observation(geometry: shapely.Geometry, dataset: str, *, cut: bool = True, **attributes: Any) -> dict[str, Any]:
+    """A row of ``prep_pv_observations``; longitudes may go on beyond 180°, where the geometry is cut, or stored as one ring."""
+    centroid = geometry.centroid
+    is_polygon = shapely.get_dimensions(geometry) == 2
+    stored = wrapped(geometry) if cut or not is_polygon else one_ring(geometry)
+    return {
+        "dataset": dataset,
+        "external_ids": {},
+        "geometry": shapely.to_wkb(stored),
+        "geometry_kind": "polygon" if is_polygon else "point",
+        "centroid_lon_deg": (centroid.x + 180) % 360 - 180,
+        "centroid_lat_deg": centroid.y,
+        "area_m2": abs(GEOD.geometry_area_perimeter(shapely.orient_polygons(geometry))[0]) if is_polygon else None,
+        "level": "plant",
+        "trust": "normal",
+        **attributes,
+    }
+
+
+def observe(con: duckdb.DuckDBPyConnection, project: Project, rows: list[dict[str, Any]]) -> list[int]:
+    """Make ``prep_pv_observations``, ``prep_pv_touched`` and ``prep_pv_footprints`` of rows; returns the rows' keys."""
+    ids = [hashlib.md5(str(number).encode()).hexdigest() for number in range(len(rows))]
+    columns = {name: [row.get(name) for row in rows] for name in OBSERVATION.names if name != "observation_id"}
+    published = pa.table({"observation_id": ids, **columns}, schema=OBSERVATION)
+    con.register("published", published)
+    con.execute(
+        "CREATE OR REPLACE TABLE prep_pv_observations AS"
+        " SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry) FROM published"
+    )
+    con.execute(
+        "CREATE OR REPLACE TABLE prep_pv_touched AS SELECT"
+        + project.render(" {{ observation_key('observation_id') }} AS observation_key, 0 AS fingerprint, 'new' AS change")
+        + " FROM prep_pv_observations"
+    )
+    build(con, project, "prep_pv_footprints")
+    return [int(text[:16], 16) for text in ids]
+
+
+def build(con: duckdb.DuckDBPyConnection, project: Project, model: str, table: str | None = None) -> None:
+    """Make a table of a model."""
+    con.execute(f"CREATE OR REPLACE TABLE {table or model} AS {project.model(model)}")
+
+
+def pairs(con: duckdb.DuckDBPyConnection, query: str) -> set[tuple[int, int]]:
+    """The pairs of a query, each of which has to be ordered and to occur once."""
+    found = con.sql(f"SELECT key_a, key_b FROM ({query})").fetchall()
+    assert all(key_a < key_b for key_a, key_b in found)
+    assert len(set(found)) == len(found)
+    return set(found)
+
+
+def frame(con: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
+    """A query's rows, nulls as None."""
+    return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in con.sql(query).to_arrow_table().to_pydict().items()})
