@@ -48,3 +48,29 @@ def square(east_m: float, north_m: float, width_m: float, height_m: float | None
 
 def point(east_m: float, north_m: float) -> Point:
     return Point(LON + east_m * METRES_EAST, LAT + north_m * METRES_NORTH)
+
+
+# Each place is a case, kilometres from the next
+SITES: dict[str, dict[str, Any]] = {
+    # the same outline in two sources
+    "outline": {"dataset": OUTLINES, "geometry": square(0, 0, 300)},
+    "same outline": {"dataset": OTHER_OUTLINES, "geometry": square(0, 0, 290)},
+    "copy of the outline": {"dataset": OUTLINES, "geometry": square(0, 0, 300), "duplicate_of": "outline"},
+    "tile corner in it": {"dataset": DISTRUSTED, "geometry": point(20, 0), "trust": "low"},
+    "plots' own outline": {"dataset": SEVERAL_ROWS, "geometry": square(0, 5, 305)},
+    # two outlines of one source, both met by one of another
+    "west": {"dataset": OUTLINES, "geometry": square(10_000, 0, 200)},
+    "east": {"dataset": OUTLINES, "geometry": square(10_150, 0, 100, 200)},
+    "both": {"dataset": OTHER_OUTLINES, "geometry": square(10_050, 0, 300, 200)},
+    # strips, each the other's neighbour, that would be one site far too long
+    # a small outline in a large one
+    "whole": {"dataset": OUTLINES, "geometry": square(30_000, 0, 1000)},
+    "part": {"dataset": OTHER_OUTLINES, "geometry": square(30_300, 0, 100)},
+    # outlines that only touch the reach of one another, and say different years
+    "old": {"dataset": OUTLINES, "geometry": square(40_000, 0, 200), "installed_year": 2005},
+    "new": {"dataset": OTHER_OUTLINES, "geometry": square(40_210, 0, 200), "installed_year": 2020},
+    # named places
+    "named": {"dataset": POINTS, "geometry": point(50_000, 0), "name": "Zanzara Solar Farm", "capacity_mw": 10.0},
+    "named afar": {"dataset": OTHER_OUTLINES, "geometry": square(90_000, 0, 200), "name": "Zanzara Nord"},
+    "nowhere": {"dataset": POINTS, "geometry": None, "name": "Zanzara"},
+}

@@ -9,19 +9,21 @@ from functools import partial
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyproj
 import shapely
 import yaml
 from jinja2 import Environment, StrictUndefined, Template, nodes
+from numpy.typing import NDArray
 
-from benchmarks.entity_resolution.placing import wrapped
 from dataflows.elt import PROJECT_DIR
 from db import h3_functions
 from db.extensions import load_extensions
 
 GEOD = pyproj.Geod(ellps="WGS84")
+WORLD = shapely.box(-180, -90, 180, 90)
 SEEDS = ("source_profiles", "match_weights")
 MODELS = PROJECT_DIR / "models" / "prepared" / "resolution"
 
@@ -142,16 +144,32 @@ def local_crs(projection: str, lon: float, lat: float) -> str:
     return f"+proj={projection} +lon_0={lon!r} +lat_0={lat!r} +datum=WGS84 +units=m"
 
 
+def cut_at_antimeridian(geometry: shapely.Geometry) -> shapely.Geometry:
+    """A geometry that goes on beyond ±180° as RFC 7946 wants it."""
+    pieces = []
+    for turn in (-360, 0, 360):
+        piece = shapely.transform(geometry, lambda places, turn=turn: places + np.array([turn, 0])).intersection(WORLD)
+        pieces += [
+            part for part in shapely.get_parts(piece) if shapely.get_dimensions(part) == shapely.get_dimensions(geometry)
+        ]
+    return pieces[0] if len(pieces) == 1 or geometry.geom_type == "Point" else shapely.MultiPolygon(pieces)
+
+
 def one_ring(geometry: shapely.Geometry) -> shapely.Geometry:
     """A geometry that goes on beyond 180° as many publish it: each vertex within ±180°, rings not cut."""
-    return shapely.transform(geometry, lambda places: (places + [180, 0]) % [360, 1e9] - [180, 0] if len(places) else places)
+    return shapely.transform(geometry, _within_180)
+
+
+def _within_180(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    # What is within already keeps its last digits
+    return np.where(np.abs(places) > 180, (places + 180) % 360 - 180, places)
 
 
 def observation(geometry: shapely.Geometry, dataset: str, *, cut: bool = True, **attributes: Any) -> dict[str, Any]:
     """A row of ``prep_pv_observations``; longitudes may go on beyond 180°, where the geometry is cut, or stored as one ring."""
     centroid = geometry.centroid
     is_polygon = shapely.get_dimensions(geometry) == 2
-    stored = wrapped(geometry) if cut or not is_polygon else one_ring(geometry)
+    stored = cut_at_antimeridian(geometry) if cut or not is_polygon else one_ring(geometry)
     return {
         "dataset": dataset,
         "external_ids": {},
@@ -173,8 +191,7 @@ def observe(con: duckdb.DuckDBPyConnection, project: Project, rows: list[dict[st
     published = pa.table({"observation_id": ids, **columns}, schema=OBSERVATION)
     con.register("published", published)
     con.execute(
-        "CREATE OR REPLACE TABLE prep_pv_observations AS"
-        " SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry) FROM published"
+        "CREATE OR REPLACE TABLE prep_pv_observations AS SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry) FROM published"
     )
     con.execute(
         "CREATE OR REPLACE TABLE prep_pv_touched AS SELECT"
@@ -200,4 +217,6 @@ def pairs(con: duckdb.DuckDBPyConnection, query: str) -> set[tuple[int, int]]:
 
 def frame(con: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
     """A query's rows, nulls as None."""
-    return pd.DataFrame({name: pd.Series(values, dtype=object) for name, values in con.sql(query).to_arrow_table().to_pydict().items()})
+    return pd.DataFrame(
+        {name: pd.Series(values, dtype=object) for name, values in con.sql(query).to_arrow_table().to_pydict().items()}
+    )
