@@ -96,16 +96,17 @@ def updated(
 ) -> pd.DataFrame:
     """The seed's table with the learnt rows in place of the declared ones; the version rises where a weight changes.
 
-    The declared prior stays, for the declared levels count from it. One comparison is never null: what the intercept differs
+    What was learnt once and is not any more stays as declared. The prior stays, for the declared levels count from it. One comparison is never null: what the intercept differs
     from the prior by goes into that one's levels, which changes no sum.
     """
-    declared_prior = float(weights.loc[weights["comparison"] == PRIOR, "weight_bits"].iloc[0])
-    shifted = {key: weight + (intercept - declared_prior if key[0] == always else 0.0) for key, weight in learnt.items()}
+    prior = float(weights.loc[weights["comparison"] == PRIOR, "weight_bits"].iloc[0])
+    shifted = {key: weight + (intercept - prior if key[0] == always else 0.0) for key, weight in learnt.items()}
     keys = list(zip(weights["comparison"], weights["level"], strict=True))
     if unknown := set(shifted) - set(keys):
         raise ValueError(f"levels without a row in the seed: {sorted(unknown)}")
     bits = [round(shifted.get(key, old), 2) for key, old in zip(keys, weights["weight_bits"].astype(float), strict=True)]
-    origins = [LEARNT if key in shifted else DECLARED for key in keys]
+    kept = [origin if key[0] == PRIOR else DECLARED for key, origin in zip(keys, weights["origin"], strict=True)]
+    origins = [LEARNT if key in shifted else origin for key, origin in zip(keys, kept, strict=True)]
     changed = not np.array_equal(bits, weights["weight_bits"].astype(float)) or origins != list(weights["origin"])
     return weights.assign(weight_bits=bits, origin=origins, version=weights["version"].astype(int) + int(changed))
 

@@ -141,7 +141,7 @@ def degrees_from(lon: float, lat: float, east_m: Iterable[float], north_m: Itera
 
 def local_crs(projection: str, lon: float, lat: float) -> str:
     """``aeqd`` or ``laea`` around a place, in metres."""
-    return f"+proj={projection} +lon_0={lon!r} +lat_0={lat!r} +datum=WGS84 +units=m"
+    return f"+proj={projection} +lon_0={lon} +lat_0={lat} +datum=WGS84 +units=m"
 
 
 def cut_at_antimeridian(geometry: shapely.Geometry) -> shapely.Geometry:

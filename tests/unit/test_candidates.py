@@ -19,20 +19,17 @@ from resolution_sql import (
     LISTED_ONCE,
     WITHOUT_PROFILE,
     Project,
-    build,
     engine,
     frame,
     observation,
     observe,
     pairs,
 )
-from resolution_worlds import DATASETS, PLACES, Site, distances_m, worlds
+from resolution_worlds import DATASETS, Site, distances_m, worlds
 from shapely import Point
 
 METHODS = ["envelope_pairs_by_spatial_join", "envelope_pairs_by_h3"]
 QUADRATIC = ["NESTED_LOOP", "BLOCKWISE_NL", "PIECEWISE_MERGE", "CROSS_PRODUCT", "IE_JOIN"]
-THOROUGH = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-
 Pairs = set[tuple[int, int]]
 
 
@@ -66,8 +63,7 @@ def may_be_one_site(one: Site, other: Site) -> bool:
 
 
 class TestByPosition:
-    @THOROUGH
-    @settings(max_examples=120)
+    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(world=worlds(), data=st.data())
     def test_no_pair_within_the_search_radius_is_missed(self, on: Engine, world: list[Site], data: st.DataObject) -> None:
         keys = observe(on.con, on.project, [site.row for site in world])
@@ -126,8 +122,8 @@ class TestPlan:
     def test_no_join_is_quadratic(self, on: Engine, replaces_part: bool) -> None:
         random = np.random.default_rng(1)
         rows = [
-            observation(shapely.box(lon, lat, lon + 0.001, lat + 0.001), dataset, name=f"Alpha {number}", country_iso3="DEU")
-            for number, (lon, lat, dataset) in enumerate(zip(*random.uniform(45, 46, (2, 4000)), random.choice(DATASETS, 4000)))
+            observation(shapely.box(lon, lat, lon + 0.001, lat + 0.001), dataset, name=f"Alpha {lon}", country_iso3="DEU")
+            for (lon, lat), dataset in zip(random.uniform(45, 46, (4000, 2)), random.choice(DATASETS, 4000), strict=True)
         ]
         observe(on.con, on.project, rows)
         with on.project.having(replaces_part=replaces_part):
