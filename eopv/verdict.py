@@ -96,16 +96,16 @@ def _too_wide(extent: Extent | None) -> str:
 
 
 def _distrust(explanation: Explanation) -> str:
-    low = [letter for letter, one in (("A", explanation.a), ("B", explanation.b)) if one.trust == "low"]
+    low = {letter: one for letter, one in (("A", explanation.a), ("B", explanation.b)) if one.trust == "low"}
     if len(low) == 2:
         return "both sources are of low trust, which support installations that others know, and make none"
-    low_end = explanation.a if low == ["A"] else explanation.b
+    ((letter, observation),) = low.items()
     if explanation.attached is None:
-        return f"{low[0]} is of low trust; {_too_wide(explanation.extent)}"
-    (other,) = explanation.attached.ends - {low_end.compared_id}
+        return f"{letter} is of low trust and can only support what is there; {_too_wide(explanation.extent)}"
+    (other,) = explanation.attached.ends - {observation.compared_id}
     return (
-        f"{low[0]} is of low trust and supports one installation only, that of {_short(other)}, to which the stronger link"
-        f" goes ({_by(explanation.attached)})"
+        f"{letter} is of low trust and supports one installation only, by its strongest link, {_by(explanation.attached)},"
+        f" that of {_short(other)}"
     )
 
 

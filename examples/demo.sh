@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The main job on the bundled sample: generate an imagined region as six published datasets, land them, build the layers,
-# ask three questions. Everything stays in db/demo, so that imagined sites never mix with a real lake.
+# ask four questions. Everything stays in db/demo, so that imagined sites never mix with a real lake.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH" EOPV_HOME="${EOPV_HOME:-$PWD/db/demo}" EOPV_TARGET=local
@@ -18,6 +18,9 @@ ask "
 ask "
   SELECT h3_h3_to_string(h3_r5) AS h3_cell, count(*) AS observations, count(DISTINCT dataset) AS datasets
   FROM curated.pv_observations WHERE h3_r5 IS NOT NULL GROUP BY ALL ORDER BY observations DESC LIMIT 5"
+ask "
+  SELECT installation_id, name, round(capacity_mw, 1) AS capacity_mw, n_observations, confidence, part_of
+  FROM curated.pv_installations ORDER BY n_observations DESC, installation_id LIMIT 5"
 ask "
   SELECT dataset, geometry_status, source_file, source_row, substr(source_sha256, 1, 12) AS sha256
   FROM curated.pv_observations WHERE geometry_status != 'valid' ORDER BY dataset, source_row LIMIT 8"

@@ -142,18 +142,24 @@ def explain(con: duckdb.DuckDBPyConnection, observation_a: str, observation_b: s
         if a.dataset == b.dataset and a.one_row_per_site:
             return Explanation(a, b, Verdict.LISTED_ONCE)
         return Explanation(a, b, Verdict.NO_CANDIDATE, apart=_apart(con, a, b))
-    match Verdict(link["refusal"]):
-        case Verdict.ONE_PER_SOURCE:
-            return Explanation(a, b, Verdict.ONE_PER_SOURCE, evidence, rivals=refusals.rivals(con, a, b))
-        case Verdict.EXTENT:
-            return Explanation(a, b, Verdict.EXTENT, evidence, extent=refusals.extent(con, a, b))
-        case Verdict.LOW_TRUST:
-            low = [observation for observation in (a, b) if observation.trust == "low"]
-            attached = refusals.attached(con, low[0]) if len(low) == 1 else None
-            extent = refusals.extent(con, a, b) if len(low) == 1 and attached is None else None
-            return Explanation(a, b, Verdict.LOW_TRUST, evidence, attached=attached, extent=extent)
-        case verdict:
-            return Explanation(a, b, verdict, evidence)
+    return _refused(con, a, b, Verdict(link["refusal"]), evidence)
+
+
+def _refused(
+    con: duckdb.DuckDBPyConnection, a: Observation, b: Observation, refusal: Verdict, evidence: Evidence | None
+) -> Explanation:
+    if refusal is Verdict.ONE_PER_SOURCE:
+        if rivals := refusals.rivals(con, a, b):
+            return Explanation(a, b, refusal, evidence, rivals=rivals)
+        # Rows of one source that may be parts of a site: not they were in the way
+        refusal = Verdict.EXTENT
+    if refusal is Verdict.EXTENT:
+        return Explanation(a, b, refusal, evidence, extent=refusals.extent(con, a, b))
+    if refusal is Verdict.LOW_TRUST and a.trust != b.trust:
+        if attached := refusals.attached(con, a if a.trust == "low" else b):
+            return Explanation(a, b, refusal, evidence, attached=attached)
+        return Explanation(a, b, refusal, evidence, extent=refusals.extent(con, a, b))
+    return Explanation(a, b, refusal, evidence)
 
 
 def _evidence(con: duckdb.DuckDBPyConnection, a: Observation, b: Observation, link: dict[str, Any]) -> Evidence:

@@ -149,9 +149,8 @@ def cut_at_antimeridian(geometry: shapely.Geometry) -> shapely.Geometry:
     pieces = []
     for turn in (-360, 0, 360):
         piece = shapely.transform(geometry, lambda places, turn=turn: places + np.array([turn, 0])).intersection(WORLD)
-        pieces += [
-            part for part in shapely.get_parts(piece) if shapely.get_dimensions(part) == shapely.get_dimensions(geometry)
-        ]
+        # What touches the antimeridian leaves a line on its other side
+        pieces += [part for part in shapely.get_parts(piece) if part.geom_type in ("Point", "Polygon") and not part.is_empty]
     return pieces[0] if len(pieces) == 1 or geometry.geom_type == "Point" else shapely.MultiPolygon(pieces)
 
 

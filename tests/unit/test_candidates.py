@@ -108,7 +108,7 @@ class TestByPosition:
             10: (Point(1, 1), LISTED_ONCE, {"reported_area_m2": 9.0}),
             1500: (Point(1, 1), LISTED_ONCE, {"capacity_mw": 1000.0, "reported_area_m2": 0.0}),
             1500.0001: (Point(1, 1), FAR_OFF, {"capacity_mw": 5.0}),  # its profile's
-            8.9293: (square, LISTED_ONCE, {}),  # a tenth of √7973 m²
+            8.93: (square, LISTED_ONCE, {}),  # a tenth of √7975 m²
             1: (shapely.box(10, 50, 10.00005, 50.00005), LISTED_ONCE, {"capacity_mw": 5.0}),
             25: (shapely.box(10, 50, 10.1, 50.1), LISTED_ONCE, {}),
         }
