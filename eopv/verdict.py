@@ -46,8 +46,8 @@ def _verdict(explanation: Explanation) -> str:
         case Verdict.LOW_TRUST:
             return f"Not accepted: {_distrust(explanation)}."
         case Verdict.NO_GEOMETRY:
-            without = " and ".join(letter for letter, one in (("A", a), ("B", b)) if one.cluster_key is None)
-            return f"Never compared: {without} without a geometry cannot be placed."
+            without = " or ".join(letter for letter, one in (("A", a), ("B", b)) if one.cluster_key is None)
+            return f"Never compared: no geometry says where {without} is."
         case Verdict.LISTED_ONCE:
             return f"Never compared: {a.dataset} lists every site once, so that two of its observations are two sites."
         case Verdict.NO_CANDIDATE:

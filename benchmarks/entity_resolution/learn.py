@@ -34,7 +34,7 @@ def main() -> None:
     chosen = parser.parse_args()
     pairs = training_pairs(compared(), sites())
     before = pd.read_csv(SEED_FILE)
-    after = updated(before, *learn(pairs))
+    after = updated(before, *learn(pairs, before))
     out = console()
     out.print(as_table(before, after, pairs))
     part = chosen.output.with_suffix(".part")

@@ -1,14 +1,16 @@
 """Match weights learnt from the training half of the real truth; nothing of the held-out half is looked at.
 
-A logistic regression on the levels of each comparison: a coefficient over ln 2 is a weight in bits. Levels that the training
-pairs hardly show keep their declared weights, and so do all levels of comparisons that this truth cannot teach (polygons, ids).
+A logistic regression on the levels of each comparison, given the weights of those that stay declared: a coefficient over ln 2
+is a weight in bits. Declared stay the levels that the training pairs hardly show, and those that this truth cannot teach: both
+sources copy from the same forms of EIA, so that it says nothing of what a difference between independent sources is worth.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from benchmarks.entity_resolution.real_lake import FOLDER, selected
 from benchmarks.entity_resolution.resolving import TAG, Resolution, resolve
@@ -22,15 +24,15 @@ SUFFIX = "_level"
 HIDEABLE = ("name", "capacity", "year")
 HIDDEN_SHARE = 0.5
 COPIES = 4
-# USPVDB and GPPD copy their names from the same forms of EIA; other sources spell them in their own way
-BLURRED_SHARE = 0.1
-BLURRED = {"name: same": "name: similar", "name: similar": "name: partly"}
+# What two sources with common forms can teach besides the distance: agreement, and that numerals tell sites apart
+TAUGHT = frozenset({"capacity: equal", "year: same", "year: next", "name: same", "name: numbered apart"})
+ALWAYS = "geometry"
 SEED = 20_261_120
 
 # Pairs that show a level, below which it is not learnt
 LEAST_PAIRS = 30
-# Inverse of the strength of the L2 penalty, scikit-learn's default; not tuned
-REGULARISATION = 1.0
+# Strength of the L2 penalty on the sum of losses; not tuned
+PENALTY = 0.5
 
 
 def training_pairs(resolution: Resolution, known: Sites) -> pd.DataFrame:
@@ -40,7 +42,8 @@ def training_pairs(resolution: Resolution, known: Sites) -> pd.DataFrame:
             f"""SELECT COLUMNS('.*{SUFFIX}$'), u.observation_id AS uspvdb, g.observation_id AS gppd
             FROM lake.prepared.prep_pv_evidence
             JOIN lake.prepared.prep_pv_footprints AS u ON u.observation_key IN (key_a, key_b) AND u.dataset = '{USPVDB}'
-            JOIN lake.prepared.prep_pv_footprints AS g ON g.observation_key IN (key_a, key_b) AND g.dataset = '{GPPD}'"""
+            JOIN lake.prepared.prep_pv_footprints AS g ON g.observation_key IN (key_a, key_b) AND g.dataset = '{GPPD}'
+            ORDER BY uspvdb, gppd"""
         ).df()
     in_training = [
         evidence[name].map(half) == TRAINING for name, half in (("uspvdb", known.uspvdb["half"]), ("gppd", known.gppd["half"]))
@@ -53,54 +56,63 @@ def training_pairs(resolution: Resolution, known: Sites) -> pd.DataFrame:
 
 
 def with_attributes_hidden(pairs: pd.DataFrame, copies: int = COPIES) -> pd.DataFrame:
-    """The pairs and copies of them in which attributes are missing, or names are less alike, at random."""
+    """The pairs and copies of them in which attributes are missing at random."""
     random = np.random.default_rng(SEED)
-    blurred = []
+    hidden = []
     for _ in range(copies):
         copy = pairs.copy()
-        for comparison in set(HIDEABLE) & set(pairs.columns):
-            spelt_differently = copy[comparison].replace(BLURRED)
-            copy[comparison] = copy[comparison].where(random.random(len(copy)) >= BLURRED_SHARE, spelt_differently)
+        for comparison in (name for name in HIDEABLE if name in pairs):
             copy[comparison] = copy[comparison].mask(random.random(len(copy)) < HIDDEN_SHARE)
-        blurred.append(copy)
-    return pd.concat([pairs, *blurred], ignore_index=True)
+        hidden.append(copy)
+    return pd.concat([pairs, *hidden], ignore_index=True)
 
 
-def learn(pairs: pd.DataFrame, *, least_pairs: int = LEAST_PAIRS) -> tuple[float, dict[tuple[str, str], float]]:
-    """Fit the weights.
+def learn(
+    pairs: pd.DataFrame, weights: pd.DataFrame, *, least_pairs: int = LEAST_PAIRS
+) -> tuple[float, dict[tuple[str, str], float]]:
+    """Fit the weights that this truth can teach, given the others.
 
     Args:
         pairs: a column of levels (text, null = nothing to compare) for each comparison, and ``is_true``.
-        least_pairs: a level that fewer pairs show is not learnt, and pairs that show it are left out.
+        weights: the seed's table.
+        least_pairs: a level that fewer pairs show is not learnt.
 
     Returns:
         The intercept, and the weight of each learnt (comparison, level), all in bits.
     """
-    comparisons = [name for name in pairs.columns if name != "is_true"]
-    for comparison in comparisons:
-        shown = pairs[comparison].map(pairs[comparison].value_counts())
-        pairs = pairs[pairs[comparison].isna() | (shown >= least_pairs)]
-    comparisons = [name for name in comparisons if pairs[name].notna().any()]
     seen = with_attributes_hidden(pairs)
-    levels = pd.get_dummies(seen[comparisons], columns=comparisons, prefix_sep="\t", dtype="float32")
-    model = LogisticRegression(C=REGULARISATION, max_iter=10_000).fit(levels.to_numpy(), seen["is_true"].to_numpy())
-    bits = model.coef_[0] / np.log(2)
-    names = [tuple(name.split("\t", 1)) for name in levels.columns]
-    return float(model.intercept_[0] / np.log(2)), {
-        (name[0], name[1]): float(weight) for name, weight in zip(names, bits, strict=True)
-    }
+    taught: dict[tuple[str, str], np.ndarray] = {}
+    given = np.zeros(len(seen))
+    for comparison, level, bits in weights[["comparison", "level", "weight_bits"]].itertuples(index=False):
+        if comparison not in pairs:
+            continue
+        shows = (seen[comparison] == level).to_numpy()
+        if (comparison == ALWAYS or level in TAUGHT) and (pairs[comparison] == level).sum() >= least_pairs:
+            taught[comparison, level] = shows
+        else:
+            given += bits * np.log(2) * shows
+    design = np.column_stack([np.ones(len(seen)), *taught.values()]).astype(float)
+    is_true = seen["is_true"].to_numpy()
+
+    def loss(coefficients: np.ndarray) -> tuple[float, np.ndarray]:
+        score = design @ coefficients + given
+        penalised = np.r_[0.0, coefficients[1:]]
+        value = np.logaddexp(0, np.where(is_true, -score, score)).sum() + PENALTY * (penalised**2).sum()
+        return value, design.T @ (expit(score) - is_true) + 2 * PENALTY * penalised
+
+    fit = minimize(loss, np.zeros(design.shape[1]), jac=True, method="L-BFGS-B", options={"maxiter": 2000})
+    bits = fit.x / np.log(2)
+    return float(bits[0]), dict(zip(taught, bits[1:].tolist(), strict=True))
 
 
-def updated(
-    weights: pd.DataFrame, intercept: float, learnt: dict[tuple[str, str], float], always: str = "geometry"
-) -> pd.DataFrame:
+def updated(weights: pd.DataFrame, intercept: float, learnt: dict[tuple[str, str], float]) -> pd.DataFrame:
     """The seed's table with the learnt rows in place of the declared ones; the version rises where a weight changes.
 
-    What was learnt once and is not any more stays as declared. The prior stays, for the declared levels count from it. One comparison is never null: what the intercept differs
-    from the prior by goes into that one's levels, which changes no sum.
+    What was learnt once and is not any more stays as declared. The prior stays, for the declared levels count from it. One
+    comparison is never null: what the intercept differs from the prior by goes into that one's levels, which changes no sum.
     """
     prior = float(weights.loc[weights["comparison"] == PRIOR, "weight_bits"].iloc[0])
-    shifted = {key: weight + (intercept - prior if key[0] == always else 0.0) for key, weight in learnt.items()}
+    shifted = {key: weight + (intercept - prior if key[0] == ALWAYS else 0.0) for key, weight in learnt.items()}
     keys = list(zip(weights["comparison"], weights["level"], strict=True))
     if unknown := set(shifted) - set(keys):
         raise ValueError(f"levels without a row in the seed: {sorted(unknown)}")

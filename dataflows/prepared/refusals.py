@@ -47,7 +47,29 @@ class Extent:
 
 def chain(con: duckdb.DuckDBPyConnection, cluster_key: int, start: str, end: str) -> tuple[Link, ...]:
     """The way from one observation of a cluster to another along accepted links of which the weakest is strongest."""
-    return _chain(links_among(con, members(con, cluster_key)), start, end)
+    return strongest_chain(links_among(con, members(con, cluster_key)), start, end)
+
+
+def strongest_chain(links: Sequence[Link], start: str, end: str) -> tuple[Link, ...]:
+    """Of all ways from one observation to another that which has the strongest weakest link.
+
+    Args:
+        links: each pair once, strongest first; they connect both ends.
+        start: an observation.
+        end: another; the chain is empty where it is the same.
+    """
+    if start == end:
+        return ()
+    ids = sorted({observation_id for link in links for observation_id in link.ends})
+    index = {observation_id: position for position, observation_id in enumerate(ids)}
+    ends = tuple(np.array([[index[link.observation_id_a], index[link.observation_id_b]] for link in links]).T)
+    tree = minimum_spanning_tree(coo_array((np.arange(1, len(links) + 1), ends), shape=(len(ids), len(ids))))
+    _, before = breadth_first_order(tree, index[end], directed=False)
+    path = [index[start]]
+    while path[-1] != index[end]:
+        path.append(int(before[path[-1]]))
+    by_ends = {link.ends: link for link in links}
+    return tuple(by_ends[frozenset((ids[one], ids[other]))] for one, other in pairwise(path))
 
 
 def rivals(con: duckdb.DuckDBPyConnection, a: Observation, b: Observation) -> tuple[Rival, ...]:
@@ -70,7 +92,7 @@ def rivals(con: duckdb.DuckDBPyConnection, a: Observation, b: Observation) -> tu
         if not level and dataset in joined:
             continue
         ways = [
-            min(((_chain(links, start, end), end) for end in held[place]), key=lambda way: _weakest(way[0]))
+            min(((strongest_chain(links, start, end), end) for end in held[place]), key=lambda way: _weakest(way[0]))
             for links, start, held in zip(within, (a.compared_id, b.compared_id), places, strict=True)
         ]
         found.append(Rival(dataset, ways[0][1], ways[1][1], ways[0][0], ways[1][0]))
@@ -109,19 +131,3 @@ def _places(side: Sequence[dict[str, Any]]) -> dict[tuple[str, str], list[str]]:
 
 def _weakest(links: Sequence[Link]) -> tuple[Any, ...]:
     return max((link.rank for link in links), default=())
-
-
-def _chain(links: Sequence[Link], start: str, end: str) -> tuple[Link, ...]:
-    """The path in the tree of the strongest links, which are given strongest first."""
-    if start == end:
-        return ()
-    ids = sorted({observation_id for link in links for observation_id in link.ends})
-    index = {observation_id: position for position, observation_id in enumerate(ids)}
-    ends = tuple(np.array([[index[link.observation_id_a], index[link.observation_id_b]] for link in links]).T)
-    tree = minimum_spanning_tree(coo_array((np.arange(1, len(links) + 1), ends), shape=(len(ids), len(ids))))
-    _, before = breadth_first_order(tree, index[end], directed=False)
-    path = [index[start]]
-    while path[-1] != index[end]:
-        path.append(int(before[path[-1]]))
-    by_ends = {link.ends: link for link in links}
-    return tuple(by_ends[frozenset((ids[one], ids[other]))] for one, other in pairwise(path))

@@ -10,7 +10,6 @@ from typing import Any
 
 import duckdb
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyproj
 import shapely
@@ -24,6 +23,8 @@ from db.extensions import load_extensions
 
 GEOD = pyproj.Geod(ellps="WGS84")
 WORLD = shapely.box(-180, -90, 180, 90)
+Pairs = set[tuple[int, int]]
+
 SEEDS = ("source_profiles", "match_weights")
 MODELS = PROJECT_DIR / "models" / "prepared" / "resolution"
 
@@ -62,9 +63,9 @@ class _Returned(Exception):  # noqa: N818 - no error
 
 
 class Project:
-    """Macros and models of ``eo-pv-elt``, with what dbt's context gives them."""
+    """Macros and models of ``eo-pv-elt``, with what dbt's context gives them; ``context`` is more of that, such as ``this``."""
 
-    def __init__(self) -> None:
+    def __init__(self, **context: Any) -> None:
         self._vars = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
         self._replaces_part = False
         self._macros: dict[str, Callable[..., str]] = {}
@@ -75,6 +76,7 @@ class Project:
             "var": lambda name: self._vars[name],
             "return": self._return,
             "replaces_part": lambda: self._replaces_part,
+            **context,
         }
         for file in sorted((PROJECT_DIR / "macros" / "resolution").glob("*.sql")):
             # Each on its own, as in dbt: a macro's return must not end the one that calls it
@@ -118,20 +120,6 @@ class Project:
         raise _Returned(value)
 
 
-def engine(project: Project) -> duckdb.DuckDBPyConnection:
-    """DuckDB with the extensions, functions and seeds that the models need."""
-    con = duckdb.connect(config={"threads": "2"})
-    load_extensions(con, ("spatial",))
-    con.execute("SET geometry_always_xy = true")
-    h3_functions.register(con)
-    declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
-    for seed in declared:
-        if seed["name"] in SEEDS:
-            file, types = PROJECT_DIR / "seeds" / f"{seed['name']}.csv", seed["config"]["column_types"]
-            con.execute(f"CREATE TABLE {seed['name']} AS FROM read_csv(?, types = ?)", [str(file), types])
-    return con
-
-
 def degrees_from(lon: float, lat: float, east_m: Iterable[float], north_m: Iterable[float]) -> list[tuple[float, float]]:
     """Places at offsets in metres from a place, on the ellipsoid; longitudes are continuous around the place's."""
     local = pyproj.Transformer.from_crs(local_crs("aeqd", lon, lat), "EPSG:4326", always_xy=True)
@@ -164,6 +152,11 @@ def _within_180(places: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.where(np.abs(places) > 180, (places + 180) % 360 - 180, places)
 
 
+def id_of(number: int) -> str:
+    """The observation_id of the row at a position."""
+    return hashlib.md5(str(number).encode()).hexdigest()
+
+
 def observation(geometry: shapely.Geometry, dataset: str, *, cut: bool = True, **attributes: Any) -> dict[str, Any]:
     """A row of ``prep_pv_observations``; longitudes may go on beyond 180°, where the geometry is cut, or stored as one ring."""
     centroid = geometry.centroid
@@ -183,39 +176,68 @@ def observation(geometry: shapely.Geometry, dataset: str, *, cut: bool = True, *
     }
 
 
-def observe(con: duckdb.DuckDBPyConnection, project: Project, rows: list[dict[str, Any]]) -> list[int]:
-    """Make ``prep_pv_observations``, ``prep_pv_touched`` and ``prep_pv_footprints`` of rows; returns the rows' keys."""
-    ids = [hashlib.md5(str(number).encode()).hexdigest() for number in range(len(rows))]
-    columns = {name: [row.get(name) for row in rows] for name in OBSERVATION.names if name != "observation_id"}
-    published = pa.table({"observation_id": ids, **columns}, schema=OBSERVATION)
-    con.register("published", published)
-    con.execute(
-        "CREATE OR REPLACE TABLE prep_pv_observations AS SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry) FROM published"
-    )
-    con.execute(
-        "CREATE OR REPLACE TABLE prep_pv_touched AS SELECT"
-        + project.render(" {{ observation_key('observation_id') }} AS observation_key, 0 AS fingerprint, 'new' AS change")
-        + " FROM prep_pv_observations"
-    )
-    build(con, project, "prep_pv_footprints")
-    return [int(text[:16], 16) for text in ids]
+def with_an_end_in(chosen: set[int], whole: Pairs) -> Pairs:
+    """Those pairs of which an end is among the chosen keys."""
+    return {pair for pair in whole if chosen & set(pair)}
 
 
-def build(con: duckdb.DuckDBPyConnection, project: Project, model: str, table: str | None = None) -> None:
-    """Make a table of a model."""
-    con.execute(f"CREATE OR REPLACE TABLE {table or model} AS {project.model(model)}")
+class Resolution:
+    """The resolution's models on DuckDB, with the extensions, functions and seeds that they need."""
 
+    def __init__(self) -> None:
+        self.project = Project()
+        self.con = duckdb.connect(config={"threads": "2"})
+        load_extensions(self.con, ("spatial",))
+        self.con.execute("SET geometry_always_xy = true")
+        h3_functions.register(self.con)
+        declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
+        for seed in declared:
+            if seed["name"] in SEEDS:
+                file, types = PROJECT_DIR / "seeds" / f"{seed['name']}.csv", seed["config"]["column_types"]
+                self.con.execute(f"CREATE TABLE {seed['name']} AS FROM read_csv(?, types = ?)", [str(file), types])
 
-def pairs(con: duckdb.DuckDBPyConnection, query: str) -> set[tuple[int, int]]:
-    """The pairs of a query, each of which has to be ordered and to occur once."""
-    found = con.sql(f"SELECT key_a, key_b FROM ({query})").fetchall()
-    assert all(key_a < key_b for key_a, key_b in found)
-    assert len(set(found)) == len(found)
-    return set(found)
+    def observe(self, rows: list[dict[str, Any]]) -> list[int]:
+        """Make ``prep_pv_observations``, ``prep_pv_touched`` and ``prep_pv_footprints`` of rows; returns the rows' keys."""
+        ids = [row.get("observation_id") or id_of(number) for number, row in enumerate(rows)]
+        columns = {name: [row.get(name) for row in rows] for name in OBSERVATION.names if name != "observation_id"}
+        self.con.register("published", pa.table({"observation_id": ids, **columns}, schema=OBSERVATION))
+        self.con.execute(
+            "CREATE OR REPLACE TABLE prep_pv_observations AS"
+            " SELECT * REPLACE (ST_GeomFromWKB(geometry) AS geometry) FROM published"
+        )
+        keys = [int(text[:16], 16) for text in ids]
+        self.touch(keys)
+        self.build("prep_pv_footprints")
+        return keys
 
+    def touch(self, keys: Iterable[int]) -> None:
+        """Make ``prep_pv_touched`` of keys."""
+        self.con.execute(
+            "CREATE OR REPLACE TABLE prep_pv_touched AS SELECT unnest(?::UBIGINT[]) AS observation_key, 0 AS fingerprint,"
+            " 'new' AS change",
+            [[str(key) for key in keys]],
+        )
 
-def frame(con: duckdb.DuckDBPyConnection, query: str) -> pd.DataFrame:
-    """A query's rows, nulls as None."""
-    return pd.DataFrame(
-        {name: pd.Series(values, dtype=object) for name, values in con.sql(query).to_arrow_table().to_pydict().items()}
-    )
+    def choose(self, keys: set[int]) -> None:
+        """Make ``chosen`` of the footprints of keys."""
+        among = f"list_contains({sorted(keys)}::UBIGINT[], observation_key)"
+        self.con.execute(f"CREATE OR REPLACE TABLE chosen AS FROM prep_pv_footprints WHERE {among}")
+
+    def build(self, model: str, table: str | None = None) -> None:
+        """Make a table of a model."""
+        self.con.execute(f"CREATE OR REPLACE TABLE {table or model} AS {self.project.model(model)}")
+
+    def pairs_by(self, macro: str, some: str = "prep_pv_footprints") -> Pairs:
+        """Pairs that a macro finds between some footprints and all."""
+        return self.pairs(f"{{{{ {macro}('{some}', 'prep_pv_footprints') }}}}")
+
+    def rows(self, text: str) -> list[dict[str, Any]]:
+        """Rows of a query, which may call macros."""
+        return self.con.sql(self.project.render(text)).to_arrow_table().to_pylist()
+
+    def pairs(self, text: str) -> Pairs:
+        """Pairs of a query, which may call macros; each has to be ordered and to occur once."""
+        found = [(row["key_a"], row["key_b"]) for row in self.rows(f"SELECT key_a, key_b FROM ({text})")]
+        assert all(key_a < key_b for key_a, key_b in found)
+        assert len(set(found)) == len(found)
+        return set(found)

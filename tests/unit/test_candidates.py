@@ -1,11 +1,9 @@
-"""Candidate pairs: both spatial methods and the pairs by name and id, against brute force; the constants of the H3 method."""
+"""Candidate pairs by position, with both spatial methods, against brute force; the plan; the constants of the H3 method."""
 
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
 
-import duckdb
 import h3
 import numpy as np
 import pytest
@@ -18,44 +16,24 @@ from resolution_sql import (
     LISTED_OFTEN,
     LISTED_ONCE,
     WITHOUT_PROFILE,
-    Project,
-    engine,
-    frame,
+    Resolution,
     observation,
-    observe,
-    pairs,
+    with_an_end_in,
 )
 from resolution_worlds import DATASETS, Site, distances_m, worlds
 from shapely import Point
 
 METHODS = ["envelope_pairs_by_spatial_join", "envelope_pairs_by_h3"]
 QUADRATIC = ["NESTED_LOOP", "BLOCKWISE_NL", "PIECEWISE_MERGE", "CROSS_PRODUCT", "IE_JOIN"]
-Pairs = set[tuple[int, int]]
-
-
-class Engine(NamedTuple):
-    con: duckdb.DuckDBPyConnection
-    project: Project
-
-    def found(self, macro: str, some: str = "prep_pv_footprints") -> Pairs:
-        return pairs(self.con, self.project.render(f"{{{{ {macro}('{some}', 'prep_pv_footprints') }}}}"))
 
 
 @pytest.fixture(scope="module")
-def on() -> Engine:
-    project = Project()
-    return Engine(engine(project), project)
+def resolution() -> Resolution:
+    return Resolution()
 
 
 def ordered(keys: list[int], one: int, other: int) -> tuple[int, int]:
     return min(keys[one], keys[other]), max(keys[one], keys[other])
-
-
-def with_an_end_in_some(whole: Pairs, on: Engine, keys: list[int], chosen: list[int]) -> Pairs:
-    """Makes the relation ``some`` of the chosen rows; the pairs that have an end in it."""
-    some = {keys[row] for row in chosen}
-    on.con.execute("CREATE OR REPLACE TABLE some AS FROM prep_pv_footprints WHERE list_contains(?, observation_key)", [[*some]])
-    return {pair for pair in whole if some & set(pair)}
 
 
 def may_be_one_site(one: Site, other: Site) -> bool:
@@ -65,25 +43,27 @@ def may_be_one_site(one: Site, other: Site) -> bool:
 class TestByPosition:
     @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(world=worlds(), data=st.data())
-    def test_no_pair_within_the_search_radius_is_missed(self, on: Engine, world: list[Site], data: st.DataObject) -> None:
-        keys = observe(on.con, on.project, [site.row for site in world])
-        radii = dict(on.con.sql("SELECT observation_key, search_radius_m FROM prep_pv_footprints").fetchall())
+    def test_no_pair_within_the_search_radius_is_missed(
+        self, resolution: Resolution, world: list[Site], data: st.DataObject
+    ) -> None:
+        keys = resolution.observe([site.row for site in world])
+        radii = dict(resolution.con.sql("SELECT observation_key, search_radius_m FROM prep_pv_footprints").fetchall())
         near = {
             ordered(keys, one, other)
             for (one, other), metres in distances_m(world, within_m=5e5).items()
             if metres <= 0.99 * max(radii[keys[one]], radii[keys[other]]) and may_be_one_site(world[one], world[other])
         }
         never = {ordered(keys, a, b) for a, b in combinations(range(len(world)), 2) if not may_be_one_site(world[a], world[b])}
-        chosen = data.draw(st.lists(st.integers(0, len(world) - 1), unique=True))
+        chosen = data.draw(st.sets(st.sampled_from(keys)))
+        resolution.choose(chosen)
         for method in METHODS:
-            whole = on.found(method)
+            whole = resolution.pairs_by(method)
             assert near - whole == set(), method
             assert whole & never == set(), method
-            expected = with_an_end_in_some(whole, on, keys, chosen)
-            assert on.found(method, "some") == expected, method
+            assert resolution.pairs_by(method, some="chosen") == with_an_end_in(chosen, whole), method
 
     @pytest.mark.parametrize("method", METHODS)
-    def test_points_just_within_reach_in_every_direction_at_every_latitude(self, on: Engine, method: str) -> None:
+    def test_points_just_within_reach_in_every_direction_at_every_latitude(self, resolution: Resolution, method: str) -> None:
         random = np.random.default_rng(7)
         lats = np.concatenate([np.linspace(-89.5, 89.5, 120), [-90, -89.99, -89.9, 89.85, 89.899, 89.95, 90]])
         lons = random.choice([-180, -179.999, 0, 30.5, 179.999, 180], len(lats))
@@ -96,11 +76,11 @@ class TestByPosition:
             rows += [
                 observation(Point(place), WITHOUT_PROFILE, reported_area_m2=1.0) for place in zip(*around[:2], strict=True)
             ]
-        keys = observe(on.con, on.project, rows)
+        keys = resolution.observe(rows)
         expected = {ordered(keys, centre, centre + 1 + way) for centre in range(0, len(rows), 13) for way in range(12)}
-        assert expected - on.found(method) == set()
+        assert expected - resolution.pairs_by(method) == set()
 
-    def test_the_search_radius_follows_the_size(self, on: Engine) -> None:
+    def test_the_search_radius_follows_the_size(self, resolution: Resolution) -> None:
         square = shapely.box(10, 50, 10.001, 50.001)
         known = {
             190: (Point(1, 1), LISTED_ONCE, {}),  # of no known size
@@ -112,57 +92,61 @@ class TestByPosition:
             1: (shapely.box(10, 50, 10.00005, 50.00005), LISTED_ONCE, {"capacity_mw": 5.0}),
             25: (shapely.box(10, 50, 10.1, 50.1), LISTED_ONCE, {}),
         }
-        observe(on.con, on.project, [observation(shape, dataset, **more) for shape, dataset, more in known.values()])
-        found = frame(on.con, "SELECT search_radius_m FROM prep_pv_footprints JOIN prep_pv_touched USING (observation_key)")
-        assert sorted(found["search_radius_m"]) == pytest.approx(sorted(known), rel=2e-5)
+        resolution.observe([observation(shape, dataset, **more) for shape, dataset, more in known.values()])
+        found = [row["search_radius_m"] for row in resolution.rows("FROM prep_pv_footprints")]
+        assert sorted(found) == pytest.approx(sorted(known), rel=2e-5)
 
 
 class TestPlan:
     @pytest.mark.parametrize("replaces_part", [False, True], ids=["whole", "part"])
-    def test_no_join_is_quadratic(self, on: Engine, replaces_part: bool) -> None:
+    def test_no_join_is_quadratic(self, resolution: Resolution, replaces_part: bool) -> None:
         random = np.random.default_rng(1)
         rows = [
             observation(shapely.box(lon, lat, lon + 0.001, lat + 0.001), dataset, name=f"Alpha {lon}", country_iso3="DEU")
             for (lon, lat), dataset in zip(random.uniform(45, 46, (4000, 2)), random.choice(DATASETS, 4000), strict=True)
         ]
-        observe(on.con, on.project, rows)
-        with on.project.having(replaces_part=replaces_part):
-            model = on.project.model("prep_pv_candidates")
+        resolution.observe(rows)
+        with resolution.project.having(replaces_part=replaces_part):
+            model = resolution.project.model("prep_pv_candidates")
         for query in (
             model,
-            on.project.render("{{ envelope_pairs_by_spatial_join('prep_pv_footprints', 'prep_pv_footprints') }}"),
+            resolution.project.render("{{ envelope_pairs_by_spatial_join('prep_pv_footprints', 'prep_pv_footprints') }}"),
         ):
-            plan = on.con.execute(f"EXPLAIN {query}").fetchall()[0][1]
+            plan = resolution.con.execute(f"EXPLAIN {query}").fetchall()[0][1]
             assert "SPATIAL_JOIN" in plan
             assert [operator for operator in QUADRATIC if operator in plan] == []
 
 
 class TestHexagons:
-    def test_edges_are_those_of_h3(self, on: Engine) -> None:
-        edges = on.project.render("{{ h3_edges_m() | join(' ') }}").split()
-        expected = [h3.average_hexagon_edge_length(resolution, unit="m") for resolution in range(12, -1, -1)]
+    def test_edges_are_those_of_h3(self, resolution: Resolution) -> None:
+        edges = resolution.project.render("{{ h3_edges_m() | join(' ') }}").split()
+        expected = [h3.average_hexagon_edge_length(res, unit="m") for res in range(12, -1, -1)]
         assert [float(edge) for edge in edges] == pytest.approx(expected, rel=1e-8)
 
-    @pytest.mark.parametrize("resolution", range(13))
-    def test_cells_that_are_no_neighbours_are_further_apart_than_reach(self, on: Engine, resolution: int) -> None:
+    @pytest.mark.parametrize("res", range(13))
+    def test_cells_that_are_no_neighbours_are_further_apart_than_reach(self, resolution: Resolution, res: int) -> None:
         """All cells up to resolution 2; beyond, the pentagons' surroundings, where cells are smallest, and others at random."""
-        random = np.random.default_rng(resolution)
-        if resolution <= 2:
-            cells = {cell for base in h3.get_res0_cells() for cell in h3.cell_to_children(base, resolution)}
+        random = np.random.default_rng(res)
+        if res <= 2:
+            cells = {cell for base in h3.get_res0_cells() for cell in h3.cell_to_children(base, res)}
         else:
             places = zip(np.degrees(np.arcsin(random.uniform(-1, 1, 150))), random.uniform(-180, 180, 150), strict=True)
-            cells = {h3.latlng_to_cell(lat, lon, resolution) for lat, lon in places}
-            cells |= {near for pentagon in h3.get_pentagons(resolution)[:6] for near in h3.grid_disk(pentagon, 3)}
+            cells = {h3.latlng_to_cell(lat, lon, res) for lat, lon in places}
+            cells |= {near for pentagon in h3.get_pentagons(res)[:6] for near in h3.grid_disk(pentagon, 3)}
         # Whatever is no neighbour is at least as far as the next ring but one
         apart = [(cell, other) for cell in cells for other in set(h3.grid_disk(cell, 2)) - set(h3.grid_disk(cell, 1))]
         least = min(least_distance_m(apart[first : first + 20_000]) for first in range(0, len(apart), 20_000))
-        assert least / h3.average_hexagon_edge_length(resolution, unit="m") >= float(on.project.render("{{ h3_reach() }}"))
+        reach = float(resolution.project.render("{{ h3_reach() }}"))
+        assert least / h3.average_hexagon_edge_length(res, unit="m") >= reach
 
 
 def least_distance_m(apart: list[tuple[str, str]]) -> float:
     """Least distance between the outlines of pairs of cells on the sphere; edges are arcs of great circles."""
     corners = {cell: on_sphere(cell) for cell in {cell for pair in apart for cell in pair}}
-    ones, others = (np.stack([corners[pair[end]] for pair in apart]) for end in (0, 1))
+    most = max(len(places) for places in corners.values())
+    # The last one repeated where there are fewer
+    filled = {cell: np.pad(places, ((0, most - len(places)), (0, 0)), mode="edge") for cell, places in corners.items()}
+    ones, others = (np.stack([filled[pair[end]] for pair in apart]) for end in (0, 1))
     starts, ends = others, np.roll(others, -1, axis=1)
     to_corners = np.linalg.norm(ones[:, :, None] - starts[:, None], axis=-1)
     # A corner's distance from an arc is that from its great circle where its foot is on the arc
@@ -178,7 +162,6 @@ def least_distance_m(apart: list[tuple[str, str]]) -> float:
 
 
 def on_sphere(cell: str) -> np.ndarray:
-    """Ten corners of a cell as unit vectors, the last one repeated where there are fewer."""
+    """Corners of a cell as unit vectors."""
     lat, lon = np.radians(h3.cell_to_boundary(cell)).T
-    places = np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)
-    return np.pad(places, ((0, 10 - len(places)), (0, 0)), mode="edge")
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=1)

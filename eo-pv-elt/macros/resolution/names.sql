@@ -3,20 +3,34 @@
   from the words, its numerals ('Phase II', 'Solar 2', 'B').
 -#}
 {% macro name_words(name) -%}
-    list_distinct(string_split_regex(trim(regexp_replace(strip_accents(lower({{ name }})), '[^a-z0-9]+', ' ', 'g')), ' +'))
+    list_distinct(list_filter(
+        string_split_regex(
+            -- elisions, possessives and ordinals ('d'Arles', 'Jane's', 'Nº') leave no single letters, which would be numerals
+            regexp_replace({{ plain_letters(name) }}, '\b[a-z][''’º°]|[''’]s\b', ' ', 'g'),
+            '[^a-z0-9]+'
+        ),
+        lambda word: word != ''
+    ))
+{%- endmacro %}
+
+{#- Letters that have no accent to strip are spelt as in English. -#}
+{% macro plain_letters(name) -%}
+    translate(replace(strip_accents(lower({{ name }})), 'ß', 'ss'), 'øłđıæœ', 'oldiao')
 {%- endmacro %}
 
 {% macro without_generic_words(words) -%}
-    list_sort(list_filter({{ words }}, lambda word: not list_contains(
-        [{% for word in generic_words() %}'{{ word }}'{{ ", " if not loop.last }}{% endfor %}], word
-    ) and not {{ is_numeral("word") }}))
+    list_sort(list_filter({{ words }}, lambda word: not {{ is_generic("word") }} and not {{ is_numeral("word") }}))
 {%- endmacro %}
 
 {% macro numerals(words) -%}
     list_sort(list_distinct(list_transform(
-        list_filter({{ words }}, lambda word: {{ is_numeral("word") }}),
+        list_filter({{ words }}, lambda word: {{ is_numeral("word") }} and not {{ is_generic("word") }}),
         lambda word: coalesce({{ numeral_values() }}[word], ltrim(word, '0'))
     )))
+{%- endmacro %}
+
+{% macro is_generic(word) -%}
+    list_contains([{% for generic in generic_words() %}'{{ generic }}'{{ ", " if not loop.last }}{% endfor %}], {{ word }})
 {%- endmacro %}
 
 {% macro is_numeral(word) -%}

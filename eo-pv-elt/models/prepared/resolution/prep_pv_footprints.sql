@@ -76,7 +76,11 @@ select
     centroid_lat_deg,
     country_iso3,
     search_radius_m,
-    position_error_m,
+    -- whoever outlines a small roof does not miss it by more than a part of its size
+    case
+        when geometry_kind = 'polygon' and outlines_site then least(position_error_m, greatest(1, 0.2 * size_m))
+        else position_error_m
+    end as position_error_m,
     -- at the poles, every longitude is near
     st_xmin(geometry) - case when highest_lat_deg > 89.9 then 360 else search_radius_m / {{ metres_per_degree_east("highest_lat_deg") }} end as west_deg,
     greatest(-90, st_ymin(geometry) - reach_north_deg) as south_deg,
