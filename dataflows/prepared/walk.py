@@ -43,9 +43,11 @@ class _Clusters:
         if a != b:
             if self.size[a] < self.size[b]:
                 a, b = b, a
+            if self._crowded(a, b):
+                return False
             box = _hull(self.box[a], self.box[b])
             cap_m = max(self.cap_m[a], self.cap_m[b])
-            if _diagonal_m(box) > cap_m + exempt_m or self._crowded(a, b):
+            if _diagonal_m(box) > cap_m + exempt_m:
                 return False
             self.parent[b] = a
             self.size[a] += self.size[b]
@@ -59,13 +61,22 @@ class _Clusters:
 
     def _crowded(self, a: int, b: int) -> bool:
         """Whether both hold observations of one slot without an edge between the two that lets them share it."""
-        few, many = sorted((self.members[a], self.members[b]), key=len)
-        return any(slot in many and not self._joined(few[slot], many[slot]) for slot in few)
+        few, many = self.members[a], self.members[b]
+        if len(few) > len(many):
+            few, many = many, few
+        for slot, members in few.items():
+            if slot in many and not self._joined(members, many[slot]):
+                return True
+        return False
 
     def _joined(self, left: list[int], right: list[int]) -> bool:
-        few, many = sorted((left, right), key=len)
+        few, many = (left, right) if len(left) <= len(right) else (right, left)
         target = self.find(many[0])
-        return any(self.find(sibling) == target for vertex in few for sibling in self.siblings[vertex])
+        for vertex in few:
+            for sibling in self.siblings[vertex]:
+                if self.find(sibling) == target:
+                    return True
+        return False
 
 
 def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.bool_]) -> NDArray[np.int32]:

@@ -104,7 +104,8 @@ class ResolutionLake:
                 for table in TABLES
             }
 
-    def snapshots_as_they_are(self) -> list[tuple[Any, ...]]:
+    def memberships(self) -> list[tuple[Any, ...]]:
+        """The history, snapshots as they are."""
         return self.query("FROM prepared.prep_pv_memberships ORDER BY ALL")
 
     def last_resolution(self) -> dict[str, Any]:

@@ -4,7 +4,10 @@
   resolves everything again.
 -#}
 {% macro resolution_method() -%}
-    {%- set parts = [var("resolution_version"), var("match_threshold"), var("dc_ac_ratio")] -%}
+    {%- set parts = [
+        var("resolution_version"), var("match_threshold"), var("named_radius_m"), var("same_name_radius_m"),
+        var("absurd_distance_m"), var("position_error_m"), var("dc_ac_ratio"), var("area_m2_per_mw")
+    ] -%}
     {%- if execute -%}
         {%- for node in graph.nodes.values() | sort(attribute="unique_id") if "resolution" in node.tags and node.resource_type in ("model", "seed") -%}
             {%- do parts.append(node.unique_id ~ node.checksum.checksum) -%}

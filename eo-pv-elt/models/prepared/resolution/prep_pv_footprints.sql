@@ -15,7 +15,10 @@ with observations as (
         touched.fingerprint,
         coalesce(profiles.one_row_per_site, true) as one_row_per_site,
         profiles.search_radius_m as profiled_radius_m,
-        coalesce(profiles.position_error_m, {{ var("position_error_m") }}) as position_error_m,
+        coalesce(
+            profiles.position_error_m,
+            case level {% for level, error_m in var("position_error_m").items() %}when '{{ level }}' then {{ error_m }} {% endfor %}end
+        ) as position_error_m,
         coalesce(profiles.capacity_basis, 'stated') as capacity_basis,
         {{ name_words("name") }} as name_list,
         {{ name_words("operator") }} as operator_list
