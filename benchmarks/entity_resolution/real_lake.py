@@ -56,10 +56,9 @@ def real_observations() -> Path:
 
 
 def all_resolved() -> Resolution:
-    """All real observations, resolved; a lake that is there is only brought up to date, which the models do by themselves."""
+    """All real observations, resolved; in a lake that is there already, only what is new."""
     lake = lake_at(FOLDER / "mirror")
-    if not lake.catalog_file.exists():
-        load(real_observations(), lake)
+    load(real_observations(), lake)
     return run(lake)
 
 

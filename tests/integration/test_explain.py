@@ -33,6 +33,8 @@ from eopv.verdict import sentence
 LON, LAT = -120.0, -50.0
 DEGREES_NORTH = 1 / 111_240
 DEGREES_EAST = DEGREES_NORTH / math.cos(math.radians(LAT))
+# Evidence enough for a link wherever two are near
+ALIKE = {"operator": "Zephyr", "installed_year": 2015}
 # May list parts of a site; any other name here is of a source that lists every site once
 SEVERAL_ROWS = "deu_osm_pv_2023"
 
@@ -66,15 +68,16 @@ SITES: dict[str, dict[str, Any]] = {
     "both": {"dataset": "two", "geometry": outline(10_000, 10_300, 200)},
     "whole": {"dataset": "one", "geometry": outline(20_000, 21_000, 1000)},
     "part": {"dataset": "two", "geometry": outline(20_400, 20_500, 100)},
-    **strips("short *", 30_000, 7),
-    "beyond": {"dataset": "tiles", "geometry": Point(place(30_460, 50)), "trust": "low"},
+    **strips("short *", 30_000, 6),
+    "end": {"dataset": "end", "geometry": outline(30_300, 30_400, 100), **ALIKE},
+    "beyond": {"dataset": "tiles", "geometry": Point(place(30_460, 50)), "trust": "low", **ALIKE},
     **strips("long *", 40_000, 12),
     **strips(SEVERAL_ROWS, 50_000, 12),
-    "near": {"dataset": "one", "geometry": outline(60_000, 60_200, 200)},
-    "far": {"dataset": "two", "geometry": outline(60_260, 60_460, 200)},
-    "between": {"dataset": "tiles", "geometry": Point(place(60_190, 100)), "trust": "low"},
-    "alone": {"dataset": "tiles", "geometry": Point(place(70_000)), "trust": "low"},
-    "company": {"dataset": "other tiles", "geometry": Point(place(70_020)), "trust": "low"},
+    "near": {"dataset": "one", "geometry": outline(60_000, 60_200, 200), **ALIKE},
+    "far": {"dataset": "two", "geometry": outline(60_230, 60_430, 200), **ALIKE},
+    "between": {"dataset": "tiles", "geometry": Point(place(60_190, 100)), "trust": "low", **ALIKE},
+    "alone": {"dataset": "tiles", "geometry": Point(place(70_000)), "trust": "low", **ALIKE},
+    "company": {"dataset": "other tiles", "geometry": Point(place(70_020)), "trust": "low", **ALIKE},
     "named": {"dataset": "one", "geometry": Point(place(80_000)), "name": "Zanzara Solar Farm II"},
     "named afar": {"dataset": "two", "geometry": Point(place(120_000)), "name": "Zanzara"},
     "unplaced": {"dataset": "two", "geometry": None, "name": "Zanzara"},
@@ -95,7 +98,7 @@ def settings(sample_lake: SampleLake, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("explained")
     shutil.copytree(sample_lake.settings.home, folder / "home")
     lake = Settings(home=folder / "home", _env_file=None)
-    optional = {"name": None, "trust": "normal", "duplicate_of": None}
+    optional = {"name": None, "operator": None, "installed_year": None, "trust": "normal", "duplicate_of": None}
     rows = [
         {
             **optional,
@@ -151,8 +154,8 @@ PAIRS = [
     ("part", "whole", Verdict.BELOW_THRESHOLD),
     ("short * 0", "short * 1", Verdict.ACCEPTED),
     ("short * 0", "short * 2", Verdict.JOINED_BY_OTHERS),
-    ("short * 6", "short * 0", Verdict.JOINED_BY_OTHERS),
-    ("beyond", "short * 6", Verdict.LOW_TRUST),
+    ("end", "short * 0", Verdict.JOINED_BY_OTHERS),
+    ("beyond", "end", Verdict.LOW_TRUST),
     ("between", "near", Verdict.ACCEPTED),
     ("far", "between", Verdict.LOW_TRUST),
     ("alone", "company", Verdict.LOW_TRUST),
@@ -204,9 +207,9 @@ def test_the_rival_of_the_same_source_is_named_with_the_link_that_was_stronger(t
 
 
 def test_a_pair_joined_by_others_is_told_by_their_links(told: Told) -> None:
-    explanation = told("short * 6", "short * 0")
+    explanation = told("end", "short * 0")
     assert explanation.evidence is None
-    way = [identity(f"short * {n}") for n in reversed(range(7))]
+    way = [identity("end"), *(identity(f"short * {n}") for n in reversed(range(6)))]
     assert [link.ends for link in explanation.chain] == [frozenset(ends) for ends in pairwise(way)]
     assert explanation.a.installation_id == explanation.b.installation_id
 
@@ -222,7 +225,7 @@ def test_a_site_too_long_is_cut_once_and_says_how_long(told: Told, dataset: str)
 
 
 def test_low_trust_says_what_it_supports_instead_or_why_nothing(told: Told) -> None:
-    supporting, alone = told("far", "between"), told("beyond", "short * 6")
+    supporting, alone = told("far", "between"), told("beyond", "end")
     assert supporting.attached.ends == {identity("near"), identity("between")}
     assert supporting.attached.match_probability > supporting.evidence.match_probability
     assert alone.attached is None

@@ -24,6 +24,7 @@ from db.extensions import load_extensions
 GEOD = pyproj.Geod(ellps="WGS84")
 WORLD = shapely.box(-180, -90, 180, 90)
 Pairs = set[tuple[int, int]]
+Rows = tuple[dict[str, Any], dict[str, Any]]
 
 SEEDS = ("source_profiles", "match_weights")
 MODELS = PROJECT_DIR / "models" / "prepared" / "resolution"
@@ -33,6 +34,8 @@ LISTED_ONCE = "deu_ufz_open_field_pv_2015"
 LISTED_OFTEN = "deu_osm_pv_2023"
 FAR_OFF = "global_wri_gppd_2021"
 WITHOUT_PROFILE = "some_dataset_2026"
+AC, DC, STATED = "usa_uspvdb_v3_2025", "usa_gm_seus_v1_2025", "usa_cali_usgs_pv_2016"
+MODELLED = "global_harmonized_large_solar_farms_2020"
 
 OBSERVATION = pa.schema(
     {
@@ -234,6 +237,20 @@ class Resolution:
     def rows(self, text: str) -> list[dict[str, Any]]:
         """Rows of a query, which may call macros."""
         return self.con.sql(self.project.render(text)).to_arrow_table().to_pylist()
+
+    def evidence(self, ends: list[Rows], *, suggested: bool = True) -> list[dict[str, Any]]:
+        """Evidence of each pair of rows, with the ``keys`` of both; nothing else of pairs that are left out."""
+        keys = self.observe([row for pair in ends for row in pair])
+        pairs = list(zip(keys[::2], keys[1::2], strict=True))
+        listed = ", ".join(f"({min(pair)}, {max(pair)}, {suggested})" for pair in pairs)
+        self.con.execute(
+            "CREATE OR REPLACE TABLE prep_pv_candidates AS"
+            " SELECT key_a::UBIGINT AS key_a, key_b::UBIGINT AS key_b, true AS is_near, suggested AS is_called_alike,"
+            f" false AS shares_an_id FROM (VALUES {listed}) AS listed (key_a, key_b, suggested)"
+        )
+        self.build("prep_pv_evidence")
+        found = {(row["key_a"], row["key_b"]): row for row in self.rows("FROM prep_pv_evidence")}
+        return [{**found.get((min(pair), max(pair)), {}), "keys": pair} for pair in pairs]
 
     def pairs(self, text: str) -> Pairs:
         """Pairs of a query, which may call macros; each has to be ordered and to occur once."""

@@ -1,43 +1,33 @@
-"""Evidence of pairs: geometry against Shapely and pyproj, capacities, levels and their weights, parts of a whole."""
+"""Evidence of pairs: geometry against Shapely and pyproj, and capacities."""
 
 from __future__ import annotations
 
-import csv
-import re
-from itertools import product
 from typing import Any
 
 import numpy as np
 import pyproj
 import pytest
 import shapely
-from resolution_sql import GEOD, LISTED_ONCE, WITHOUT_PROFILE, Resolution, degrees_from, local_crs, observation
+from resolution_sql import (
+    AC,
+    DC,
+    GEOD,
+    LISTED_ONCE,
+    MODELLED,
+    STATED,
+    WITHOUT_PROFILE,
+    Resolution,
+    Rows,
+    degrees_from,
+    local_crs,
+    observation,
+)
 from shapely import Point, Polygon
-
-from dataflows.elt import PROJECT_DIR
-
-AC, DC, STATED = "usa_uspvdb_v3_2025", "usa_gm_seus_v1_2025", "usa_cali_usgs_pv_2016"
-MODELLED = "global_harmonized_large_solar_farms_2020"
 
 
 @pytest.fixture(scope="module")
 def resolution() -> Resolution:
     return Resolution()
-
-
-def evidence(resolution: Resolution, ends: list[tuple[dict[str, Any], dict[str, Any]]]) -> list[dict[str, Any]]:
-    """Evidence of each pair of rows; ``is_swapped`` tells whether the first row is the end b."""
-    keys = resolution.observe([row for pair in ends for row in pair])
-    resolution.con.execute(
-        "CREATE OR REPLACE TABLE prep_pv_candidates (key_a UBIGINT, key_b UBIGINT, is_near BOOL, is_called_alike BOOL, shares_an_id BOOL)"
-    )
-    pairs = [(keys[2 * number], keys[2 * number + 1]) for number in range(len(ends))]
-    resolution.con.executemany(
-        "INSERT INTO prep_pv_candidates VALUES (?, ?, true, true, false)", [(min(pair), max(pair)) for pair in pairs]
-    )
-    resolution.build("prep_pv_evidence")
-    found = {(row["key_a"], row["key_b"]): row for row in resolution.rows("FROM prep_pv_evidence")}
-    return [{**found[min(pair), max(pair)], "is_swapped": pair[0] > pair[1], "keys": pair} for pair in pairs]
 
 
 def outline(random: np.random.Generator, place: tuple[float, float], size_m: float) -> shapely.Geometry:
@@ -61,7 +51,7 @@ def projected(projection: str, shapes: list[shapely.Geometry]) -> list[shapely.G
 
 
 def neighbours(random: np.random.Generator, apart: float) -> tuple[shapely.Geometry, shapely.Geometry]:
-    """Two outlines of 10 m to 2 km, their centres ``apart`` sizes from each other, between 80° S and 80° N; some beyond 180°."""
+    """Two outlines of 10 m to 2 km, their centres ``apart`` sizes from each other, 80° S to 80° N; some beyond 180°."""
     size_m = 10 ** random.uniform(1, 3.3)
     lon = random.choice([random.uniform(-170, 170), 180 + random.uniform(-1, 1) * size_m / 2e5])
     place, bearing = (float(lon), random.uniform(-80, 80)), random.uniform(0, 2 * np.pi)
@@ -70,7 +60,7 @@ def neighbours(random: np.random.Generator, apart: float) -> tuple[shapely.Geome
     return outline(random, place, size_m), outline(random, beside, size_m * 10 ** random.uniform(-0.5, 0.2))
 
 
-def described(shapes: tuple[shapely.Geometry, shapely.Geometry], random: np.random.Generator) -> tuple[dict, dict]:
+def described(shapes: tuple[shapely.Geometry, shapely.Geometry], random: np.random.Generator) -> Rows:
     one, other = (observation(shape, LISTED_ONCE, cut=bool(random.integers(2))) for shape in shapes)
     return one, other
 
@@ -79,7 +69,7 @@ class TestGeometry:
     def test_overlaps_are_those_in_an_equal_area_projection(self, resolution: Resolution) -> None:
         random = np.random.default_rng(11)
         shapes = [neighbours(random, apart=0.5) for _ in range(250)]
-        found = evidence(resolution, [described(pair, random) for pair in shapes])
+        found = resolution.evidence([described(pair, random) for pair in shapes])
         met = 0
         for pair, row in zip(shapes, found, strict=True):
             one, other = projected("laea", list(pair))
@@ -94,9 +84,9 @@ class TestGeometry:
 
     def test_distances_are_those_in_an_equidistant_projection(self, resolution: Resolution) -> None:
         random = np.random.default_rng(12)
-        shapes = [neighbours(random, apart=10 ** random.uniform(0, 1)) for _ in range(250)]
+        shapes = [neighbours(random, apart=10 ** random.uniform(0, 1.5)) for _ in range(250)]
         shapes = [(one, other if random.random() < 0.5 else other.centroid) for one, other in shapes]
-        found = evidence(resolution, [described(pair, random) for pair in shapes])
+        found = resolution.evidence([described(pair, random) for pair in shapes])
         for pair, row in zip(shapes, found, strict=True):
             one, other = projected("aeqd", list(pair))
             assert row["distance_m"] == pytest.approx(one.distance(other), rel=5e-3, abs=0.01)
@@ -111,7 +101,7 @@ class TestGeometry:
             (observation(Point(lon, lat), LISTED_ONCE), observation(Point(end), LISTED_ONCE))
             for lon, lat, *end in zip(lons, lats, *ends, strict=True)
         ]
-        found = np.array([row["distance_m"] for row in evidence(resolution, pairs)])
+        found = np.array([row["distance_m"] for row in resolution.evidence(pairs)])
         # The sphere is wrong by up to 0.56 %, on meridians at the equator
         np.testing.assert_allclose(found, metres, rtol=5.7e-3, atol=1e-3)
 
@@ -121,7 +111,7 @@ class TestGeometry:
         for lat in (86, 89, 89.9, -89.5, -88):
             place = float(random.uniform(-180, 180)), lat
             shapes.append((outline(random, place, 500), Point(degrees_from(*place, [1800], [700])[0])))
-        rows = evidence(resolution, [described(pair, random) for pair in shapes])
+        rows = resolution.evidence([described(pair, random) for pair in shapes])
         for pair, row in zip(shapes, rows, strict=True):
             one, other = projected("aeqd", list(pair))
             assert row["distance_m"] == pytest.approx(one.distance(other), rel=5e-3)
@@ -130,7 +120,7 @@ class TestGeometry:
         square, beside = shapely.box(10, 50, 10.01, 50.01), shapely.box(10.01, 50, 10.02, 50.01)
         corner, edge = Point(10, 50), Point(10, 50.005)
         pairs = [(square, beside), (square, corner), (square, edge), (square, square)]
-        found = evidence(resolution, [(observation(a, AC), observation(b, DC)) for a, b in pairs])
+        found = resolution.evidence([(observation(a, AC), observation(b, DC)) for a, b in pairs])
         assert [row["distance_m"] for row in found] == [0] * 4
         assert [row["overlap"] for row in found] == [0, 0, 0, 1]
         assert [row["geometry_level"] for row in found] == [
@@ -179,52 +169,16 @@ class TestCapacity:
         one, other, ratio = CAPACITIES[case]
         pair = observation(Point(0, 0), **one), observation(Point(0, 0), **other)
         for ends in (pair, pair[::-1]):
-            (found,) = evidence(resolution, [ends])
+            with resolution.project.having(dc_ac_ratio=1.3):
+                (found,) = resolution.evidence([ends])
             assert found["capacity_ratio"] == (None if ratio is None else pytest.approx(ratio))
 
 
-def weights() -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {}
-    with (PROJECT_DIR / "seeds" / "match_weights.csv").open(encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            found.setdefault(row["comparison"], {})[row["level"]] = float(row["weight_bits"])
-    return found
-
-
-# What a comparison regards: values on either side of each bound, and nothing
-LEVELS: dict[str, dict[str, list[Any]]] = {
-    "geometry": {
-        "kind_a": ["point", "polygon"],
-        "kind_b": ["point", "polygon"],
-        "iou": [0, 0.01, 0.06, 0.3, 0.6, 0.9],
-        "overlap": [0, 0.2, 0.7],
-        "distance_m": [0, 5, 1e5, 3e5],
-        "scaled_distance": [0.01, 0.08, 0.15, 0.25, 0.4, 0.7, 1.5, 3, 6, 12, 24, 48, 1000],
-    },
-    "capacity": {
-        "capacity_log_ratio": [None, 0, 0.05, 0.2, 0.5, 1, 3],
-        "area_log_ratio": [None, 0.1, 1, 3],
-    },
-    "year": {"year_gap": [None, 0, 1, 2, 3, 4]},
-    "name": {"name_similarity": [None, 0, 0.4, 0.9, 1], "numerals_agree": [True, False], "numerals_differ": [True, False]},
-    "operator": {"operator_similarity": [None, 0, 0.59, 0.6, 1]},
-    "country": {"country_a": [None, "DEU", "USA"], "country_b": [None, "DEU", "USA"]},
-    "kind": {"level_a": ["rooftop", "array", "plant"], "level_b": ["rooftop", "array", "plant"]},
-    "id": {"shared_ids": [None, [], ["osm"]], "contradicting_ids": [None, [], ["osm"]]},
-}
-
-
-class TestLevels:
-    def test_all_comparisons_are_regarded(self, resolution: Resolution) -> None:
-        assert resolution.project.render("{{ comparisons() | join(' ') }}").split() == list(LEVELS)
-        assert set(weights()) == {*LEVELS, "prior"}
-
-    @pytest.mark.parametrize("comparison", LEVELS)
-    def test_of_a_comparison_are_those_that_have_a_weight(self, resolution: Resolution, comparison: str) -> None:
-        macro = f"{{{{ {comparison}_level() }}}}"
-        values = LEVELS[comparison]
-        grid = " CROSS JOIN ".join(f"(SELECT unnest({of!r}) AS {name})".replace("None", "NULL") for name, of in values.items())
-        reached = {row["level"] for row in resolution.rows(f"SELECT DISTINCT {macro} AS level FROM {grid}")} - {None}
-        written = set(re.findall(r"(?:then|else) '([^']+)'", resolution.project.render(macro)))
-        assert reached == set(weights()[comparison])
-        assert written == reached
+class TestPairsCompared:
+    @pytest.mark.parametrize(("metres", "suggested", "compared"), [(189, False, True), (191, False, False), (9000, True, True)])
+    def test_lie_within_the_search_radius_or_are_suggested(
+        self, resolution: Resolution, metres: float, suggested: bool, compared: bool
+    ) -> None:
+        ends = [Point(10, 50), Point(degrees_from(10, 50, [metres], [0])[0])]
+        (found,) = resolution.evidence([tuple(observation(end, LISTED_ONCE) for end in ends)], suggested=suggested)
+        assert ("distance_m" in found) == compared

@@ -86,8 +86,8 @@ compared as (
             a.position_error_m + b.position_error_m
             + case
                 when a.geometry_kind = 'polygon' and b.geometry_kind = 'polygon' then 0
-                when a.geometry_kind = 'polygon' then 0.25 * a.size_m
-                when b.geometry_kind = 'polygon' then 0.25 * b.size_m
+                when a.geometry_kind = 'polygon' then 0.25 * coalesce(a.size_m, 0)
+                when b.geometry_kind = 'polygon' then 0.25 * coalesce(b.size_m, 0)
                 else 0.5 * coalesce(greatest(a.size_m, b.size_m), 0)
             end
         ) as scaled_distance,

@@ -29,7 +29,7 @@ with observations as (
     where geometry is not null
 ),
 
--- A polygon across the antimeridian is one piece between 0° and 360°
+-- A polygon across the antimeridian lies between 0° and 360°
 unwrapped as (
     select
         * replace (case
@@ -43,7 +43,8 @@ unwrapped as (
 
 sized as (
     select
-        *,
+        -- Its pieces share an edge there, which is no valid polygon: GEOS finds it to meet what is hundreds of metres away
+        * replace (case when st_xmax(geometry) > 180 and geometry_kind = 'polygon' then st_buffer(geometry, 0) else geometry end as geometry),
         case
             when geometry_kind = 'polygon' and outlines_site then least(25, greatest(1, 0.1 * size_m))
             -- Stowell et al. 2020 (10.1038/s41597-020-00739-0) for sites of known size, Stid et al. 2025 (GM-SEUS) for others
