@@ -97,7 +97,7 @@ class Explanation:
         evidence: None where they were not compared.
         chain: for ``joined_by_others``: accepted links from a to b.
         rivals: for ``one_per_source``: observations of one source that stand on both sides.
-        extent: for ``extent`` and ``low_trust``; None where the last build had no need to resolve the clusters.
+        extent: for ``extent`` and ``low_trust``.
         attached: for ``low_trust``: the link that the observation of low trust has instead.
         apart: for ``no_candidate``.
     """

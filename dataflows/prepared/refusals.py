@@ -107,14 +107,14 @@ def attached(con: duckdb.DuckDBPyConnection, low: Observation) -> Link | None:
     return next((link for link in links if low.compared_id in link.ends), None)
 
 
-def extent(con: duckdb.DuckDBPyConnection, a: Observation, b: Observation) -> Extent | None:
-    """How far two clusters would spread, as the guard measures it; None where the last build had no need to resolve them."""
+def extent(con: duckdb.DuckDBPyConnection, a: Observation, b: Observation) -> Extent:
+    """How far two clusters would spread, as the guard measures it."""
     keys = [row["observation_key"] for row in members(con, a.cluster_key, b.cluster_key)]
     nodes = con.execute(
-        "FROM prepared.prep_pv_nodes WHERE observation_key IN (SELECT unnest(?::UBIGINT[]))", [keys]
+        "SELECT *, centroid_lon_deg AS lon_deg, centroid_lat_deg AS lat_deg FROM prepared.prep_pv_footprints"
+        " WHERE observation_key IN (SELECT unnest(?::UBIGINT[]))",
+        [keys],
     ).to_arrow_table()
-    if len(nodes) < len(keys):
-        return None
     vertices = vertices_of(nodes)
     width_deg = min(np.ptp(vertices.lon), np.ptp(vertices.lon_east))
     diagonal_m2 = squared_diagonal_m2(width_deg, np.ptp(vertices.lat), vertices.cosine.max())

@@ -82,19 +82,20 @@ class TestByPosition:
 
     def test_the_search_radius_follows_the_size(self, resolution: Resolution) -> None:
         square = shapely.box(10, 50, 10.001, 50.001)
-        known = {
-            190: (Point(1, 1), LISTED_ONCE, {}),  # of no known size
-            632.4555: (Point(1, 1), LISTED_ONCE, {"capacity_mw": 5.0}),  # 2 √(5 × 20,000 m²)
-            10: (Point(1, 1), LISTED_ONCE, {"reported_area_m2": 9.0}),
-            1500: (Point(1, 1), LISTED_ONCE, {"capacity_mw": 1000.0, "reported_area_m2": 0.0}),
-            1500.0001: (Point(1, 1), FAR_OFF, {"capacity_mw": 5.0}),  # its profile's
-            8.93: (square, LISTED_ONCE, {}),  # a tenth of √7975 m²
-            1: (shapely.box(10, 50, 10.00005, 50.00005), LISTED_ONCE, {"capacity_mw": 5.0}),
-            25: (shapely.box(10, 50, 10.1, 50.1), LISTED_ONCE, {}),
-        }
-        resolution.observe([observation(shape, dataset, **more) for shape, dataset, more in known.values()])
-        found = [row["search_radius_m"] for row in resolution.rows("FROM prep_pv_footprints")]
-        assert sorted(found) == pytest.approx(sorted(known), rel=2e-5)
+        known = [
+            (190, Point(1, 1), LISTED_ONCE, {}),  # of no known size
+            (190, square, "chn_med_res_pv_2024", {}),  # a sample plot: not the site's outline
+            (632.4555, Point(1, 1), LISTED_ONCE, {"capacity_mw": 5.0}),  # 2 √(5 × 20,000 m²)
+            (10, Point(1, 1), LISTED_ONCE, {"reported_area_m2": 9.0}),
+            (1500, Point(1, 1), LISTED_ONCE, {"capacity_mw": 1000.0, "reported_area_m2": 0.0}),
+            (1500, Point(1, 1), FAR_OFF, {"capacity_mw": 5.0}),  # its profile's
+            (8.93, square, LISTED_ONCE, {}),  # a tenth of √7975 m²
+            (1, shapely.box(10, 50, 10.00005, 50.00005), LISTED_ONCE, {"capacity_mw": 5.0}),
+            (25, shapely.box(10, 50, 10.1, 50.1), LISTED_ONCE, {}),
+        ]
+        keys = resolution.observe([observation(shape, dataset, **more) for _, shape, dataset, more in known])
+        found = {row["observation_key"]: row["search_radius_m"] for row in resolution.rows("FROM prep_pv_footprints")}
+        assert [found[key] for key in keys] == pytest.approx([metres for metres, *_ in known], rel=2e-5)
 
 
 class TestPlan:

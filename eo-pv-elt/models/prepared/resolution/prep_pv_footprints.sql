@@ -90,14 +90,15 @@ select
     greatest(-90, st_ymin(geometry) - reach_north_deg) as south_deg,
     st_xmax(geometry) + case when highest_lat_deg > 89.9 then 360 else search_radius_m / {{ metres_per_degree_east("highest_lat_deg") }} end as east_deg,
     least(90, st_ymax(geometry) + reach_north_deg) as north_deg,
-    -- how much
-    greatest(
+    -- a cluster's centroids may lie as far apart as the site is wide, and as positions may err
+    2 * search_radius_m + greatest(
         3 * size_m,
         sqrt(
             pow((st_xmax(geometry) - st_xmin(geometry)) * {{ metres_per_degree_east("centroid_lat_deg") }}, 2)
             + pow((st_ymax(geometry) - st_ymin(geometry)) * {{ metres_per_degree_north("centroid_lat_deg") }}, 2)
         )
-    ) as extent_m,
+    ) as extent_cap_m,
+    -- how much
     size_m,
     known_area_m2,
     case when capacity_basis != 'dc' then capacity_mw end as capacity_ac_mw,

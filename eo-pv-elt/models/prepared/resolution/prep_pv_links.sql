@@ -1,7 +1,11 @@
 {{ config(materialized="view") }}
 -- Every compared pair, what speaks for it and what became of it.
 with clusters as (
-    select clusters.observation_key, clusters.cluster_key, footprints.trust, footprints.dataset || '|' || footprints.level as listed
+    select
+        clusters.observation_key,
+        clusters.cluster_key,
+        footprints.trust,
+        case when footprints.one_row_per_site then footprints.dataset || '|' || footprints.level end as listed
     from {{ ref("prep_pv_clusters") }} as clusters
     inner join {{ ref("prep_pv_footprints") }} as footprints using (observation_key)
 ),
@@ -20,10 +24,10 @@ links as (
 ),
 
 sources as (
-    select cluster_key, list(listed) as listed from clusters group by cluster_key
+    select cluster_key, list(listed) as listed from clusters where listed is not null group by cluster_key
 ),
 
--- Pairs of clusters that a link would have joined but that list one source each
+-- Pairs of clusters that a link would have joined, but that share a source which lists every site once
 rivals as (
     select distinct links.cluster_a, links.cluster_b, true as is_listed_twice
     from links

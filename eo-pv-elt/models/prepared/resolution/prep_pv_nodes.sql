@@ -54,7 +54,7 @@ select
     one_row_per_site,
     centroid_lon_deg as lon_deg,
     centroid_lat_deg as lat_deg,
-    2 * search_radius_m + extent_m as extent_cap_m,
+    extent_cap_m,
     known_area_m2 as area_m2
 from sites
 where observation_key in (select observation_key from scope)
