@@ -64,10 +64,7 @@ class _Clusters:
         few, many = self.members[a], self.members[b]
         if len(few) > len(many):
             few, many = many, few
-        for slot, members in few.items():
-            if slot in many and not self._joined(members, many[slot]):
-                return True
-        return False
+        return any(slot in many and not self._joined(members, many[slot]) for slot, members in few.items())
 
     def _joined(self, left: list[int], right: list[int]) -> bool:
         few, many = (left, right) if len(left) <= len(right) else (right, left)
