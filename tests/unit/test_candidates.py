@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, product
 
 import h3
 import numpy as np
@@ -78,6 +78,23 @@ class TestByPosition:
             ]
         keys = resolution.observe(rows)
         expected = {ordered(keys, centre, centre + 1 + way) for centre in range(0, len(rows), 13) for way in range(12)}
+        assert expected - resolution.pairs_by(method) == set()
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_points_just_within_reach_of_the_corners_of_outlines(self, resolution: Resolution, method: str) -> None:
+        rows = []
+        for lat, lon, width in product([-75.0, -20.0, 0.1, 60.0, 84.0], [179.99999, 12.0], [1e-4, 3e-3, 0.02, 1.0, 4.0]):
+            outline = shapely.box(lon - width, lat, lon, lat + width)
+            rows.append(observation(outline, LISTED_ONCE))
+            radius_m = min(25.0, max(1.0, 0.1 * rows[-1]["area_m2"] ** 0.5))
+            for bearing, west, south in product([0, 45, 90], [False, True], [False, True]):
+                # Away from the outline, of which the corner is the nearest place
+                away = (180 - bearing if south else bearing) * (-1 if west else 1)
+                corner = lon - width * west, lat + width * (not south)
+                beside = GEOD.fwd(*corner, away, 0.97 * radius_m)[:2]
+                rows.append(observation(Point(beside), WITHOUT_PROFILE, reported_area_m2=1.0))
+        keys = resolution.observe(rows)
+        expected = {ordered(keys, whole, whole + 1 + way) for whole in range(0, len(rows), 13) for way in range(12)}
         assert expected - resolution.pairs_by(method) == set()
 
     def test_the_search_radius_follows_the_size(self, resolution: Resolution) -> None:

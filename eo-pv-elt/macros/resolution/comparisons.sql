@@ -8,6 +8,7 @@
 
 {% macro geometry_level() -%}
     case
+        when distance_m > {{ var("absurd_distance_m") }} then 'absurd'
         when kind_a = 'polygon' and kind_b = 'polygon' then case
             when iou >= 0.8 then 'polygons: iou ≥ 0.8'
             when iou >= 0.5 then 'polygons: iou ≥ 0.5'
@@ -29,8 +30,7 @@
         {%- for bound in [0.05, 0.1, 0.2, 0.5, 1, 2, 4, 8, 16, 32, 64] %}
         when scaled_distance <= {{ bound }} then 'points: ≤ {{ bound }}'
         {%- endfor %}
-        when distance_m <= {{ var("absurd_distance_m") }} then 'points: far'
-        else 'points: absurd'
+        else 'points: far'
     end
 {%- endmacro %}
 

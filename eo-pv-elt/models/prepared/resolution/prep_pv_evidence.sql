@@ -43,7 +43,7 @@ located as (
 met as (
     select
         *,
-        (a_is_polygon or b_is_polygon) and st_intersects(geometry_a, geometry_b) as is_met,
+        case when a_is_polygon and b_is_polygon then st_area(st_intersection(geometry_a, geometry_b)) end as shared_deg2,
         case when a_is_polygon then st_area(geometry_a) end as area_a_deg2,
         case when b_is_polygon then st_area(geometry_b) end as area_b_deg2
     from located
@@ -58,12 +58,12 @@ measured as (
         smaller_m2,
         area_a_deg2,
         area_b_deg2,
-        case when is_met and a_is_polygon and b_is_polygon then st_area(st_intersection(geometry_a, geometry_b)) end as shared_deg2,
+        shared_deg2,
         case
-            when is_met then 0
+            when shared_deg2 > 0 then 0
             -- seen from afar, or points: no shape to regard
             when not (a_is_polygon or b_is_polygon)
-                or {{ great_circle_m("lon_a", "lat_a", "lon_b", "lat_b") }} > 50000
+                or {{ great_circle_m("lon_a", "lat_a", "lon_b", "lat_b") }} > 50000 and not st_intersects_extent(geometry_a, geometry_b)
             then {{ great_circle_m("lon_a", "lat_a", "lon_b", "lat_b") }}
             when abs(lat_deg) > 85 then st_distance(
                 st_transform(geometry_a, 'EPSG:4326', '+proj=laea +lat_0=' || case when lat_deg > 0 then '90' else '-90' end),
