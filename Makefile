@@ -33,6 +33,8 @@ format: ## Format the code and fix what can be fixed
 bench: ## Run the benchmarks (minutes)
 	@.ci/setup dev
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.build
+	$(BIN)/python -m benchmarks.entity_resolution
 
 docs: ## Build the documentation into site/
 	@.ci/setup dev

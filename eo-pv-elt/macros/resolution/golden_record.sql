@@ -30,3 +30,7 @@ group by all
 {% macro reliability(trust) -%}
     case {{ trust }} when 'reference' then 0.99 when 'normal' then 0.9 else 0.3 end
 {%- endmacro %}
+
+{% macro two_to_64() -%}
+    18446744073709551616
+{%- endmacro %}

@@ -9,9 +9,23 @@
         var("absurd_distance_m"), var("position_error_m"), var("dc_ac_ratio"), var("area_m2_per_mw")
     ] -%}
     {%- if execute -%}
-        {%- for node in graph.nodes.values() | sort(attribute="unique_id") if "resolution" in node.tags and node.resource_type in ("model", "seed") -%}
+        {%- for node in resolution_nodes(["model", "seed"]) -%}
             {%- do parts.append(node.unique_id ~ node.checksum.checksum) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return(local_md5(parts | join("|"))) }}
+{%- endmacro %}
+
+{#- Whether the invocation has every model of the resolution, so that none is left behind the others. -#}
+{% macro resolves_to_the_end() -%}
+    {%- set left_out = resolution_nodes(["model"]) | map(attribute="unique_id") | reject("in", selected_resources) | list if execute -%}
+    {{ return(execute and not left_out) }}
+{%- endmacro %}
+
+{% macro resolution_nodes(resource_types) -%}
+    {%- set nodes = [] -%}
+    {%- for node in graph.nodes.values() | sort(attribute="unique_id") if "resolution" in node.tags and node.resource_type in resource_types -%}
+        {%- do nodes.append(node) -%}
+    {%- endfor -%}
+    {{ return(nodes) }}
 {%- endmacro %}

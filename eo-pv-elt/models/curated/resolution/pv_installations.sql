@@ -45,34 +45,32 @@ precedences as (
     {{ precedences("kinds") }}
 ),
 
--- precedence, then the newest vintage, then any observation, always the same one
+-- Precedence, then the newest vintage, then any observation, always the same one: its key is what the rank ends with
 ranked as (
     select
-        observations.*,
+        installation_key,
+        observation_key,
+        dataset,
+        trust,
+        licence,
+        commercial_use,
+        match_probability,
+        parent_cluster_key,
         {%- for attribute in fused_attributes() %}
         case when {{ attribute }} is not null then
-            (coalesce({{ attribute }}_precedence, 99) * 10000 + 9999 - vintage_year)::hugeint * 18446744073709551616 + observation_key
+            (coalesce({{ attribute }}_precedence, 99) * 10000 + 9999 - vintage_year)::hugeint * {{ two_to_64() }} + observation_key
         end as {{ attribute }}_rank{{ "," if not loop.last }}
         {%- endfor %}
     from observations
     inner join precedences using (dataset, geometry_kind)
 ),
 
-fused as (
+chosen as (
     select
         installation_key,
         {%- for attribute in fused_attributes() %}
-        arg_min({{ attribute }}, {{ attribute }}_rank) as {{ attribute }},
-        arg_min(observation_id, {{ attribute }}_rank) filter ({{ attribute }}_rank is not null) as {{ attribute }}_source,
+        (min({{ attribute }}_rank) % {{ two_to_64() }})::ubigint as {{ attribute }}_key,
         {%- endfor %}
-        arg_min(capacity_basis, capacity_mw_rank) as capacity_basis,
-        arg_min(geometry_kind, geometry_rank) as geometry_kind,
-        arg_min(centroid_lon_deg, geometry_rank) as centroid_lon_deg,
-        arg_min(centroid_lat_deg, geometry_rank) as centroid_lat_deg,
-        arg_min(h3_r5, geometry_rank) as h3_r5,
-        arg_min(h3_r8, geometry_rank) as h3_r8,
-        arg_min(h3_r10, geometry_rank) as h3_r10,
-        arg_min(h3_r12, geometry_rank) as h3_r12,
         count(*) as n_observations,
         list_sort(list(distinct dataset)) as datasets,
         -- the chance that not all of the independent sources err
@@ -86,6 +84,33 @@ fused as (
         min(parent_cluster_key) as parent_cluster_key
     from ranked
     group by installation_key
+),
+
+fused as (
+    select
+        chosen.installation_key,
+        {%- for attribute in fused_attributes() %}
+        of_{{ attribute }}.{{ attribute }},
+        of_{{ attribute }}.observation_id as {{ attribute }}_source,
+        {%- endfor %}
+        of_capacity_mw.capacity_basis,
+        of_geometry.geometry_kind,
+        of_geometry.centroid_lon_deg,
+        of_geometry.centroid_lat_deg,
+        of_geometry.h3_r5,
+        of_geometry.h3_r8,
+        of_geometry.h3_r10,
+        of_geometry.h3_r12,
+        chosen.n_observations,
+        chosen.datasets,
+        chosen.confidence,
+        chosen.licence,
+        chosen.commercial_use,
+        chosen.parent_cluster_key
+    from chosen
+    {%- for attribute in fused_attributes() %}
+    left join observations as of_{{ attribute }} on chosen.{{ attribute }}_key = of_{{ attribute }}.observation_key
+    {%- endfor %}
 ),
 
 history as (

@@ -4,8 +4,9 @@
 -- depends_on: {{ ref("pv_links") }}
 -- depends_on: {{ ref("pv_dataset_overlap") }}
 -- depends_on: {{ ref("pv_installation_changes") }}
+{# A run of a part of the models ('--select prepared') is no complete resolution: the next one has to begin anew. #}
 select
-    coalesce(max(resolution_id), '{{ invocation_id }}') as resolution_id,
+    {{ "coalesce(max(resolution_id), '" ~ invocation_id ~ "')" if resolves_to_the_end() else "'incomplete'" }} as resolution_id,
     '{{ resolution_method() }}' as method,
     (select max(snapshot_id) from {{ this.database }}.snapshots()) as snapshot,
     count(*) as n_touched,
