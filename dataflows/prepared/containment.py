@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dataflows.prepared.graph import least_connected
-
 
 def topmost(n: int, part: NDArray[np.int32], whole: NDArray[np.int32]) -> NDArray[np.int32]:
     """The outermost whole around each cluster.
@@ -25,11 +23,10 @@ def topmost(n: int, part: NDArray[np.int32], whole: NDArray[np.int32]) -> NDArra
     parent[part[::-1]] = whole[::-1]  # of several assignments to one place the last one stays: the strongest
     top = _ends(parent)
     if (circular := parent[top] != top).any():
-        # A first choice that closes a circle makes way for a second one, which may close another: one at a time
-        component = least_connected(n, part, whole)
-        contested = np.isin(component, component[circular])
-        parent[contested] = np.flatnonzero(contested)
-        chosen = contested[part]
+        # Only what leads into a circle gets anything but its first choice; a second choice may close another circle, so these
+        # are taken one by one. No path from the others comes back to them.
+        parent[circular] = np.flatnonzero(circular)
+        chosen = circular[part]
         for lower, upper in zip(part[chosen].tolist(), whole[chosen].tolist(), strict=True):
             if parent[lower] == lower and _end(parent, upper) != lower:
                 parent[lower] = upper

@@ -15,7 +15,7 @@ type Box = tuple[float, float, float, float, float, float, float]
 class _Clusters:
     """Disjoint sets of vertices with what the guards need to know about each; plain lists, because it is a hot loop."""
 
-    def __init__(self, vertices: Vertices, chosen: NDArray, siblings: list[list[int]]) -> None:
+    def __init__(self, vertices: Vertices, chosen: NDArray, siblings: dict[int, list[int]]) -> None:
         slots = vertices.slot[chosen].tolist()
         lon, east, lat, cosine = (x[chosen].tolist() for x in (vertices.lon, vertices.lon_east, vertices.lat, vertices.cosine))
         self.parent = list(range(len(chosen)))
@@ -69,11 +69,7 @@ class _Clusters:
     def _joined(self, left: list[int], right: list[int]) -> bool:
         few, many = (left, right) if len(left) <= len(right) else (right, left)
         target = self.find(many[0])
-        for vertex in few:
-            for sibling in self.siblings[vertex]:
-                if self.find(sibling) == target:
-                    return True
-        return False
+        return any(self.find(sibling) == target for vertex in few for sibling in self.siblings.get(vertex, ()))
 
 
 def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -94,7 +90,7 @@ def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.boo
     local[chosen] = np.arange(len(chosen), dtype=np.int32)
     edges = edges.where(contested[edges.a])
     a, b = local[edges.a], local[edges.b]
-    clusters = _Clusters(vertices, chosen, _siblings(vertices, edges, a, b, len(chosen)))
+    clusters = _Clusters(vertices, chosen, _siblings(vertices, edges, a, b))
     core, leaf = edges.low_ends == 0, edges.low_ends == 1
     for edge in zip(a[core].tolist(), b[core].tolist(), edges.exempt_m[core].tolist(), strict=True):
         clusters.unite(*edge)
@@ -111,13 +107,13 @@ def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.boo
     return chosen[least_of_label(root, len(chosen))].astype(np.int32)
 
 
-def _siblings(vertices: Vertices, edges: Edges, a: NDArray, b: NDArray, n: int) -> list[list[int]]:
+def _siblings(vertices: Vertices, edges: Edges, a: NDArray, b: NDArray) -> dict[int, list[int]]:
     """For each vertex those that an edge of its own dataset joins it to, where that dataset may have several rows a site."""
     of_one_slot = (vertices.slot[edges.a] == vertices.slot[edges.b]) & ~vertices.exclusive[edges.a]
-    siblings: list[list[int]] = [[] for _ in range(n)]
+    siblings: dict[int, list[int]] = {}
     for left, right in zip(a[of_one_slot].tolist(), b[of_one_slot].tolist(), strict=True):
-        siblings[left].append(right)
-        siblings[right].append(left)
+        siblings.setdefault(left, []).append(right)
+        siblings.setdefault(right, []).append(left)
     return siblings
 
 

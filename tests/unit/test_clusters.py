@@ -100,6 +100,10 @@ class TestSourcesWithDuplicates:
         rows = [self.several(1), self.several(2), self.several(3)]
         assert groups(rows, [link(1, 2), link(2, 3)]) == [[1, 2, 3]]
 
+    def test_links_among_some_of_them_say_nothing_about_another(self) -> None:
+        rows = [self.several(1), self.several(2), self.several(3), self.several(4), observation(5)]
+        assert groups(rows, [link(1, 2), link(1, 3), link(2, 3), link(3, 5), link(4, 5, 0.91)]) == [[1, 2, 3, 5], [4]]
+
 
 class TestExtent:
     def test_a_chain_ends_where_its_caps_end(self) -> None:
@@ -167,6 +171,13 @@ class TestLowTrust:
         assert [row["component_key"] for row in rows.values()] == [1, 1]
         assert [row["link_key"] for row in rows.values()] == [None, None]
         assert not any(row["creates_installation"] for row in rows.values())
+
+    def test_its_second_link_into_the_same_site_may_be_the_exempt_one(self) -> None:
+        rows = [observation(1), observation(2), self.low(3), self.low(4, lat_deg=50 + 10 * STEP_DEG)]
+        links = [link(1, 2, 0.999), link(1, 3, 0.99), link(2, 3, 0.98), link(1, 4, 0.97)]
+        assert groups(rows, links) == [[1, 2, 3], [4]]
+        links[2] |= {"by_attribute": True, "distance_m": 400.0}
+        assert groups(rows, links) == [[1, 2, 3, 4]]
 
     def test_where_a_guard_objects_the_next_strongest_is_tried(self) -> None:
         rows = [observation(1, "a"), observation(2, "b"), self.low(3, "a")]
