@@ -11,9 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
 import pandas as pd
+import shapely
 
 from benchmarks.entity_resolution import observations
+from benchmarks.entity_resolution.placing import degrees
 from benchmarks.entity_resolution.worlds import written
 from dataflows.elt import run_dbt
 from dataflows.raw import landing
@@ -21,6 +24,7 @@ from db import Settings, connect
 from db.settings import REPOSITORY_ROOT
 
 RESOLUTION = "tag:resolution"
+LON, LAT = 10.0, 50.0
 # What a resolution leaves; the tables beside them say what the last build had to do
 TABLES = (
     *(f"prepared.prep_pv_{name}" for name in ("footprints", "candidates", "evidence", "clusters", "links", "memberships")),
@@ -36,7 +40,34 @@ def observation_id(dataset: str, source_feature_id: str) -> str:
 
 
 def installation_founded_by(dataset: str, source_feature_id: str) -> str:
+    """Id of the installation that an observation founded."""
     return f"pv-{observation_id(dataset, source_feature_id)[:16]}"
+
+
+def observation(dataset: str, source_feature_id: str, **attributes: Any) -> dict[str, Any]:
+    """A row for :meth:`ResolutionLake.observe`; ``duplicate_of`` names dataset and source_feature_id."""
+    row = {
+        "dataset": dataset,
+        "source_feature_id": source_feature_id,
+        "observation_id": observation_id(dataset, source_feature_id),
+        **{"level": "plant", "trust": "normal", "licence": "CC0-1.0", "commercial_use": "yes"},
+        **attributes,
+    }
+    return {**row, "duplicate_of": observation_id(*row["duplicate_of"])} if row.get("duplicate_of") else row
+
+
+def square(east_m: float, north_m: float, width_m: float, height_m: float | None = None) -> shapely.Polygon:
+    """A rectangle around a place, metres from a place of no importance; degrees."""
+    half_width, half_height = width_m / 2, (height_m or width_m) / 2
+    west, east = east_m - half_width, east_m + half_width
+    south, north = north_m - half_height, north_m + half_height
+    corners = np.array([[west, south], [east, south], [east, north], [west, north]])
+    return shapely.Polygon(degrees(corners[:, 0], corners[:, 1], LON, LAT))
+
+
+def point(east_m: float, north_m: float) -> shapely.Point:
+    """A place, metres from that place; degrees."""
+    return shapely.Point(degrees(np.array(east_m), np.array(north_m), LON, LAT))
 
 
 @dataclass(frozen=True)
@@ -88,19 +119,23 @@ class ResolutionLake:
             self.began.append(snapshot)
         self._run("run", "--select", *select.split(), *arguments)
 
-    def query(self, text: str) -> list[tuple[Any, ...]]:
-        with connect(read_only=True, lake=self.settings) as con:
+    def query(self, text: str, as_of: int | None = None) -> list[tuple[Any, ...]]:
+        with connect(read_only=True, as_of=as_of, lake=self.settings) as con:
             return con.execute(text).fetchall()
 
     def records(self, text: str) -> list[dict[str, Any]]:
         with connect(read_only=True, lake=self.settings) as con:
             return _records(con, text)
 
+    def numbered(self, text: str) -> list[dict[str, Any]]:
+        """Records with snapshots as the number of the resolution that wrote them."""
+        return [self._numbered(record) for record in self.records(text)]
+
     def rows(self) -> Rows:
         """Each table as a bag of rows, snapshots as the number of the resolution that wrote them."""
         with connect(read_only=True, lake=self.settings) as con:
             return {
-                table: Counter(repr([*self._without_snapshots(record).items()]) for record in _records(con, f"FROM {table}"))
+                table: Counter(repr([*self._numbered(record).items()]) for record in _records(con, f"FROM {table}"))
                 for table in TABLES
             }
 
@@ -112,7 +147,7 @@ class ResolutionLake:
         (record,) = self.records("FROM prepared.prep_pv_resolutions")
         return record
 
-    def _without_snapshots(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _numbered(self, record: dict[str, Any]) -> dict[str, Any]:
         return {
             name: bisect_right(self.began, value) if name.endswith("snapshot") and value is not None else value
             for name, value in record.items()
@@ -121,7 +156,7 @@ class ResolutionLake:
     def _run(self, command: str, *arguments: str) -> None:
         results = run_dbt(command, self.settings, arguments=arguments, root=self.root)
         assert results
-        assert not [result for result in results if result.failed], results
+        assert {result.name: result.message[-500:] for result in results if result.failed} == {}
 
 
 def difference(one: Rows, other: Rows) -> dict[str, tuple[list[str], list[str]]]:

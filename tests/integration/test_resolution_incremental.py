@@ -165,7 +165,7 @@ def test_a_dataset_that_goes_and_comes_back_leaves_every_id_as_it_was(
     "reached",
     [
         "prep_pv_touched prep_pv_footprints prep_pv_candidates",
-        "tag:resolution,path:models/prepared prep_pv_links",
+        "tag:resolution,path:models/prepared",
         "+prep_pv_memberships,tag:resolution pv_installations",
     ],
 )
