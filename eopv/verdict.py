@@ -41,6 +41,8 @@ def _verdict(explanation: Explanation) -> str:
             return f"Not accepted: below the threshold, {_strength(evidence)}."
         case Verdict.ONE_PER_SOURCE:
             return f"Not accepted: {'; '.join(_rivalry(rival, a, b) for rival in explanation.rivals)}."
+        case Verdict.PHASE:
+            return "Not accepted: one is a whole, the other one of several parts that its source lists of it."
         case Verdict.EXTENT:
             return f"Not accepted: {_too_wide(explanation.extent)}."
         case Verdict.LOW_TRUST:

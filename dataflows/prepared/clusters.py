@@ -29,9 +29,9 @@ def edges(links: pa.Table, vertices: Vertices) -> Edges:
 
 
 @tag(layer="prepared")
-def same_site_edges(edges: Edges) -> Edges:
-    """Edges eligible to put two observations into one cluster."""
-    return edges.where(edges.same_site)
+def same_site_edges(vertices: Vertices, edges: Edges) -> Edges:
+    """Edges eligible to put two observations into one cluster; a whole is none of the phases that one source lists of it."""
+    return edges.where(edges.same_site & ~containment.is_phase(vertices, edges))
 
 
 @tag(layer="prepared")

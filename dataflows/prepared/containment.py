@@ -49,3 +49,15 @@ def _end(parent: NDArray[np.int32], vertex: int) -> int:
     while parent[vertex] != vertex:
         vertex = int(parent[vertex])
     return vertex
+
+
+def is_phase(vertices: Vertices, edges: Edges) -> NDArray[np.bool_]:
+    """Edges between an outline and one of several within it that one source, of one row a site, lists at one level."""
+    flags = np.zeros(len(edges), np.bool_)
+    within = np.flatnonzero((edges.part >= 0) & edges.outlines)
+    part = edges.part[within]
+    within, part = within[vertices.exclusive[part]], part[vertices.exclusive[part]]
+    whole = edges.a[within] + edges.b[within] - part
+    _, listing, phases = np.unique(np.stack([whole, vertices.slot[part]]), axis=1, return_inverse=True, return_counts=True)
+    flags[within] = phases[listing] > 1
+    return flags

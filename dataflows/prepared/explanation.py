@@ -42,6 +42,7 @@ class Verdict(StrEnum):
     EXACT_DUPLICATES = "exact_duplicates"
     BELOW_THRESHOLD = "below_threshold"
     ONE_PER_SOURCE = "one_per_source"
+    PHASE = "phase"
     EXTENT = "extent"
     LOW_TRUST = "low_trust"
     NO_GEOMETRY = "no_geometry"

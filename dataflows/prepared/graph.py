@@ -67,6 +67,7 @@ class Edges:
     low_ends: NDArray[np.int8]
     exempt_m: NDArray[np.float64]
     part: NDArray[np.int32]
+    outlines: NDArray[np.bool_]
 
     def __len__(self) -> int:
         return len(self.a)
@@ -152,7 +153,7 @@ def edges_of(links: pa.Table, vertices: Vertices) -> Edges:
         raise BuildError(f"{where}: a pair occurs twice.", remedy="prep_pv_evidence has one row a pair: remove the duplicates.")
     exempt_m = np.where(_values(links, "by_attribute", where)[kept], np.maximum(distance_m, _length_m(vertices, a, b)), 0.0)
     low_ends = vertices.low[a].astype(np.int8) + vertices.low[b]
-    return Edges(a, b, same_site[kept], low_ends, exempt_m, part).where(order)
+    return Edges(a, b, same_site[kept], low_ends, exempt_m, part, iou > 0).where(order)
 
 
 def squared_diagonal_m2(width_deg: float, height_deg: float, cosine: float) -> float:

@@ -65,7 +65,10 @@ SITES: dict[str, dict[str, Any]] = {
     # two of one source in one of another
     "left": {"dataset": "one", "geometry": outline(10_000, 10_200, 200)},
     "right": {"dataset": "one", "geometry": outline(10_210, 10_300, 200)},
-    "both": {"dataset": "two", "geometry": outline(10_000, 10_300, 200)},
+    "phase 1": {"dataset": "one", "geometry": outline(14_000, 14_100, 200)},
+    "phase 2": {"dataset": "one", "geometry": outline(14_100, 14_200, 200)},
+    "all phases": {"dataset": "two", "geometry": outline(14_000, 14_200, 200)},
+    "both": {"dataset": "two", "geometry": outline(10_000, 10_230, 200)},
     "whole": {"dataset": "one", "geometry": outline(20_000, 21_000, 1000)},
     "part": {"dataset": "two", "geometry": outline(20_400, 20_500, 100)},
     **strips("short *", 30_000, 6),
@@ -151,6 +154,7 @@ PAIRS = [
     ("left", "both", Verdict.ACCEPTED),
     ("right", "both", Verdict.ONE_PER_SOURCE),
     ("left", "right", Verdict.LISTED_ONCE),
+    ("phase 1", "all phases", Verdict.PHASE),
     ("part", "whole", Verdict.BELOW_THRESHOLD),
     ("short * 0", "short * 1", Verdict.ACCEPTED),
     ("short * 0", "short * 2", Verdict.JOINED_BY_OTHERS),
@@ -190,9 +194,9 @@ def test_the_printed_bits_add_up_to_the_stored_weight(run: Run, settings: Settin
 
 def test_what_was_found_is_what_is_stored(told: Told) -> None:
     found = {comparison.name: comparison.found for comparison in told("right", "both").evidence.comparisons}
-    assert found["geometry"]["overlap"] == pytest.approx(1)
-    assert found["geometry"]["iou"] == pytest.approx(90 / 300)
-    assert found["geometry"]["intersection_m2"] == pytest.approx(90 * 200, rel=0.01)
+    assert found["geometry"]["overlap"] == pytest.approx(20 / 90)
+    assert found["geometry"]["iou"] == pytest.approx(20 / 300)
+    assert found["geometry"]["intersection_m2"] == pytest.approx(20 * 200, rel=0.01)
 
 
 def test_the_rival_of_the_same_source_is_named_with_the_link_that_was_stronger(told: Told) -> None:

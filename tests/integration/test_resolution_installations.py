@@ -109,11 +109,7 @@ def installation(lake: ResolutionLake, bridge: dict[tuple[str, str], dict[str, A
     return lambda *place: records[bridge[place]["installation_id"]]
 
 
-# A phase of a quarter of the plant or more overlaps it enough to be taken for the whole, which then has that phase's extent
-TAKEN_FOR_THE_WHOLE = pytest.mark.xfail(reason="the graph takes the strongest phase for the whole", strict=True)
-
-
-@pytest.mark.parametrize("n", [6, pytest.param(2, marks=TAKEN_FOR_THE_WHOLE), pytest.param(3, marks=TAKEN_FOR_THE_WHOLE)])
+@pytest.mark.parametrize("n", [2, 3, 6])
 def test_phases_are_parts_of_the_plant_that_another_source_has_as_a_whole(installation, n: int) -> None:
     whole = installation(OTHER, f"whole of {n}")
     phases = [installation(LISTED_ONCE, f"phase {k} of {n}") for k in range(1, n + 1)]

@@ -20,7 +20,7 @@ class Reference:
             world.links,
             key=lambda row: (-row["match_probability"], -row["iou"], row["distance_m"], row["key_a"], row["key_b"]),
         )
-        self.eligible = [row for row in self.links if row["same_site"]]
+        self.eligible = [row for row in self.links if row["same_site"] and not self.is_phase(row)]
         self.cluster = {key: frozenset([key]) for key in self.rows}
         self.exempt: dict[frozenset[int], float] = {}
         self.parent: dict[frozenset[int], frozenset[int]] = {}
@@ -34,6 +34,16 @@ class Reference:
             if len(lows) == 1 and (inside or lows[0] not in attached) and self.try_to_unite(row):
                 attached.add(lows[0])
         self.relate()
+
+    def is_phase(self, row: Row) -> bool:
+        def listing(link: Row) -> tuple[int, str, str] | None:
+            part = link["part_key"]
+            if part is None or link["iou"] <= 0 or not self.rows[part]["one_row_per_site"]:
+                return None
+            return link["key_a"] + link["key_b"] - part, self.rows[part]["dataset"], self.rows[part]["level"]
+
+        mine = listing(row)
+        return mine is not None and sum(listing(link) == mine for link in self.links) > 1
 
     def is_low(self, key: int) -> bool:
         return self.rows[key]["trust"] == "low"

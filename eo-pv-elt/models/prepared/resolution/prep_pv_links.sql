@@ -34,6 +34,15 @@ rivals as (
     inner join sources as a on links.cluster_a = a.cluster_key
     inner join sources as b on links.cluster_b = b.cluster_key
     where links.is_eligible and links.cluster_a != links.cluster_b and list_has_any(a.listed, b.listed)
+),
+
+-- A whole and one of several parts that one source lists of it (dataflows.prepared.containment.is_phase)
+phases as (
+    select key_a, key_b, true as is_phase
+    from links
+    inner join clusters as part on links.part_key = part.observation_key
+    where iou > 0 and part.listed is not null
+    qualify count(*) over (partition by case part_key when key_a then key_b else key_a end, part.listed) > 1
 )
 
 select
@@ -42,6 +51,7 @@ select
     case
         when not is_eligible then 'below_threshold'
         when cluster_a = cluster_b then null
+        when is_phase then 'phase'
         when is_low_a and is_low_b then 'low_trust'
         when is_listed_twice then 'one_per_source'
         when is_low_a or is_low_b then 'low_trust'
@@ -49,3 +59,4 @@ select
     end as refusal
 from links
 left join rivals using (cluster_a, cluster_b)
+left join phases using (key_a, key_b)
