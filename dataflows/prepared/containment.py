@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.prepared.graph import Edges, Vertices
+
 
 def topmost(n: int, part: NDArray[np.int32], whole: NDArray[np.int32]) -> NDArray[np.int32]:
     """The outermost whole around each cluster.

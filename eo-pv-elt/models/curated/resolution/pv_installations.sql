@@ -3,6 +3,8 @@
     pre_hook="{{ delete_rows([installation_key_of('installation_id')], ['prep_pv_touched_installations'], key='installation_key') }}",
 ) }}
 -- depends_on: {{ ref("prep_pv_touched_installations") }}
+-- Not side by side with the other large table, for the sake of memory
+-- depends_on: {{ ref("pv_links") }}
 {% set part = replaces_part() %}
 with members as (
     select observation_key, installation_key

@@ -9,10 +9,6 @@ with pairs as (
     {%- endif %}
 ),
 
-sites as (
-    select * from {{ ref("prep_pv_footprints") }}
-),
-
 located as (
     select
         pairs.key_a,
@@ -35,8 +31,8 @@ located as (
         (a.centroid_lat_deg + b.centroid_lat_deg) / 2 as lat_deg,
         least(a.known_area_m2, b.known_area_m2) as smaller_m2
     from pairs
-    inner join sites as a on pairs.key_a = a.observation_key
-    inner join sites as b on pairs.key_b = b.observation_key
+    inner join {{ ref("prep_pv_footprints") }} as a on pairs.key_a = a.observation_key
+    inner join {{ ref("prep_pv_footprints") }} as b on pairs.key_b = b.observation_key
 ),
 
 -- Ratios of areas are the same in degrees as in metres, so that only distances need metres
@@ -114,8 +110,8 @@ compared as (
         a.country_iso3 as country_a,
         b.country_iso3 as country_b
     from measured
-    inner join sites as a on measured.key_a = a.observation_key
-    inner join sites as b on measured.key_b = b.observation_key
+    inner join {{ ref("prep_pv_footprints") }} as a on measured.key_a = a.observation_key
+    inner join {{ ref("prep_pv_footprints") }} as b on measured.key_b = b.observation_key
     where is_suggested or distance_m <= measured.search_radius_m
 ),
 
