@@ -31,7 +31,14 @@ def blocks(page: str, *languages: str) -> list:
     "query",
     [
         example
-        for page in ("README.md", "docs/index.md", "docs/querying.md", "docs/architecture.md", "docs/operations.md")
+        for page in (
+            "README.md",
+            "docs/index.md",
+            "docs/querying.md",
+            "docs/architecture.md",
+            "docs/entity-resolution.md",
+            "docs/operations.md",
+        )
         for example in blocks(page, "sql")
     ],
 )
