@@ -16,19 +16,22 @@ with members as (
         {%- endif %}
 ),
 
+{#- Only what decides: whatever is chosen is fetched afterwards, so that geometries are not carried along -#}
 observations as (
     select
         members.installation_key,
         members.observation_key,
-        observations.* exclude (capacity_mw, capacity_mw_dc, area_m2),
-        -- AC; what is stated as DC only is converted
-        coalesce(footprints.capacity_ac_mw, footprints.capacity_dc_mw / {{ var("dc_ac_ratio") }}) as capacity_mw,
-        case when footprints.capacity_ac_mw is null then 'from_dc' else footprints.capacity_basis end as capacity_basis,
-        footprints.capacity_dc_mw as capacity_mw_dc,
-        footprints.known_area_m2 as area_m2,
+        observations.dataset,
+        observations.geometry_kind,
+        observations.trust,
+        observations.licence,
+        observations.commercial_use,
         coalesce(evidence.match_probability, 1) as match_probability,
         clusters.parent_cluster_key,
-        coalesce(list_max(regexp_extract_all(observations.vintage, '(?:19|20)\d\d')::integer[]), 0) as vintage_year
+        coalesce(list_max(regexp_extract_all(observations.vintage, '(?:19|20)\d\d')::integer[]), 0) as vintage_year,
+        {%- for attribute, fetched in fused_attributes().items() %}
+        {{ fetched.known }} as has_{{ attribute }}{{ "," if not loop.last }}
+        {%- endfor %}
     from members
     inner join {{ ref("prep_pv_footprints") }} as footprints on members.observation_key = footprints.observation_key
     inner join {{ ref("prep_pv_observations") }} as observations
@@ -59,7 +62,7 @@ ranked as (
         match_probability,
         parent_cluster_key,
         {%- for attribute in fused_attributes() %}
-        case when {{ attribute }} is not null then
+        case when has_{{ attribute }} then
             (coalesce({{ attribute }}_precedence, 99) * 10000 + 9999 - vintage_year)::hugeint * {{ two_to_64() }} + observation_key
         end as {{ attribute }}_rank{{ "," if not loop.last }}
         {%- endfor %}
@@ -74,10 +77,10 @@ chosen as (
         (min({{ attribute }}_rank) % {{ two_to_64() }})::ubigint as {{ attribute }}_key,
         {%- endfor %}
         count(*) as n_observations,
-        list_sort(list(distinct dataset)) as datasets,
+        list_sort(list_distinct(list(dataset))) as datasets,
         -- the chance that not all of the independent sources err
-        round(1 - exp(sum(ln(1 - match_probability * {{ reliability("trust") }}) order by observation_key)), 6) as confidence,
-        array_to_string(list_sort(list(distinct licence)), ' AND ') as licence,
+        round(1 - product(1 - match_probability * {{ reliability("trust") }}), 6) as confidence,
+        array_to_string(list_sort(list_distinct(list(licence))), ' AND ') as licence,
         case
             when bool_or(commercial_use = 'no') then 'no'
             when bool_or(commercial_use = 'unknown') then 'unknown'
@@ -90,28 +93,19 @@ chosen as (
 
 fused as (
     select
-        chosen.installation_key,
-        {%- for attribute in fused_attributes() %}
-        of_{{ attribute }}.{{ attribute }},
-        of_{{ attribute }}.observation_id as {{ attribute }}_source,
+        chosen.*,
+        {%- for attribute, fetched in fused_attributes().items() %}
+        {%- for column in fetched.columns %}
+        of_{{ attribute }}.{{ column }},
         {%- endfor %}
-        of_capacity_mw.capacity_basis,
-        of_geometry.geometry_kind,
-        of_geometry.centroid_lon_deg,
-        of_geometry.centroid_lat_deg,
-        of_geometry.h3_r5,
-        of_geometry.h3_r8,
-        of_geometry.h3_r10,
-        of_geometry.h3_r12,
-        chosen.n_observations,
-        chosen.datasets,
-        chosen.confidence,
-        chosen.licence,
-        chosen.commercial_use,
-        chosen.parent_cluster_key
+        of_{{ attribute }}.observation_id as {{ attribute }}_source{{ "," if not loop.last }}
+        {%- endfor %}
     from chosen
-    {%- for attribute in fused_attributes() %}
-    left join observations as of_{{ attribute }} on chosen.{{ attribute }}_key = of_{{ attribute }}.observation_key
+    {%- for attribute, fetched in fused_attributes().items() %}
+    left join (
+        select {{ observation_key("observation_id") }} as observation_key, observation_id, {{ fetched.columns.values() | join(", ") }}
+        from {{ ref(fetched.model) }}
+    ) as of_{{ attribute }} on chosen.{{ attribute }}_key = of_{{ attribute }}.observation_key
     {%- endfor %}
 ),
 
