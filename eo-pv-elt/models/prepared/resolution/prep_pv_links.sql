@@ -5,7 +5,9 @@ with clusters as (
         clusters.observation_key,
         clusters.cluster_key,
         footprints.trust,
-        case when footprints.one_row_per_site then footprints.dataset || '|' || footprints.level end as listed
+        footprints.one_row_per_site,
+        -- what a cluster has one place for
+        footprints.dataset || '|' || case when footprints.one_row_per_site then footprints.level else '' end as listed
     from {{ ref("prep_pv_clusters") }} as clusters
     inner join {{ ref("prep_pv_footprints") }} as footprints using (observation_key)
 ),
@@ -24,10 +26,10 @@ links as (
 ),
 
 sources as (
-    select cluster_key, list(listed) as listed from clusters where listed is not null group by cluster_key
+    select cluster_key, list(listed) as listed from clusters group by cluster_key
 ),
 
--- Pairs of clusters that a link would have joined, but that share a source which lists every site once
+-- Pairs of clusters that a link would have joined, but that share a source
 rivals as (
     select distinct links.cluster_a, links.cluster_b, true as is_listed_twice
     from links
@@ -41,7 +43,7 @@ phases as (
     select key_a, key_b, true as is_phase
     from links
     inner join clusters as part on links.part_key = part.observation_key
-    where iou > 0 and part.listed is not null
+    where iou > 0 and part.one_row_per_site
     qualify count(*) over (partition by case part_key when key_a then key_b else key_a end, part.listed) > 1
 )
 
