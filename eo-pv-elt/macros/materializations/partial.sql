@@ -57,7 +57,7 @@ def materialize(rows, session):
 
 {#- Whether the model that asks keeps the rows it has and yields a part only. A history (`history: true`) always does. -#}
 {% macro replaces_part() -%}
-    {%- if not execute or load_relation(this) is none -%}
+    {%- if not execute or not flags.INTROSPECT or load_relation(this) is none -%}
         {{ return(false) }}
     {%- elif config.get("history") -%}
         {{ return(true) }}
@@ -87,4 +87,9 @@ def materialize(rows, session):
             {%- endfor -%}
         {%- endfor %}
     {%- endif -%}
+{%- endmacro %}
+
+{#- dbt asks this of every Python model, also where there is no connection to look with (--no-introspect). -#}
+{% macro is_incremental() -%}
+    {{ return(flags.INTROSPECT and dbt.is_incremental()) }}
 {%- endmacro %}

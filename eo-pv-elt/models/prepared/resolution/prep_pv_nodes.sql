@@ -6,7 +6,7 @@
 with sites as (
     select * from {{ ref("prep_pv_footprints") }} where duplicate_key is null
 )
-{%- if execute and load_relation(prepared("prep_pv_clusters")) and not resolves_everything() %},
+{%- if execute and flags.INTROSPECT and load_relation(prepared("prep_pv_clusters")) and not resolves_everything() %},
 
 touched as (
     select observation_key from {{ ref("prep_pv_touched") }}

@@ -7,7 +7,7 @@ with scope as (
     select observation_key from {{ ref("prep_pv_nodes") }}
     union
     select observation_key from {{ ref("prep_pv_touched") }}
-    {%- if execute and load_relation(prepared("prep_pv_resolutions")) and not resolves_everything() %}
+    {%- if execute and flags.INTROSPECT and load_relation(prepared("prep_pv_resolutions")) and not resolves_everything() %}
     union
     select observation_key
     from {{ ref("prep_pv_memberships") }}
