@@ -59,6 +59,7 @@ class Edges:
         low_ends: how many of the two have low trust.
         exempt_m: length of a link by name or id, which the extent guard grants on top of its cap; 0 for any other link.
         part: index of the end that lies within the other one, -1 where none does.
+        outlines: both ends are polygons that share an area.
     """
 
     a: NDArray[np.int32]

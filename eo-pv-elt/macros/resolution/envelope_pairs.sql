@@ -8,6 +8,11 @@
     least(one, other) as key_a, greatest(one, other) as key_b
 {%- endmacro %}
 
+{% macro pair_columns() -%}
+    one.observation_key as one, other.observation_key as other,
+    one.dataset as one_dataset, other.dataset as other_dataset, one.one_row_per_site as listed_once
+{%- endmacro %}
+
 {#- Observations of a source that lists every site once need not be compared with each other. -#}
 {% macro may_be_one_site() -%}
     one != other and (one_dataset != other_dataset or not listed_once)
@@ -16,12 +21,7 @@
 {% macro envelope_pairs_by_spatial_join(some, all) -%}
 select distinct {{ pair_keys() }}
 from (
-    select
-        one.observation_key as one,
-        other.observation_key as other,
-        one.dataset as one_dataset,
-        other.dataset as other_dataset,
-        one.one_row_per_site as listed_once
+    select {{ pair_columns() }}
     from ({{ envelopes(some) }}) as one
     inner join ({{ envelopes(all) }}) as other on st_intersects_extent(one.envelope, other.envelope)
     -- Without this barrier the conditions below move into the join, whose plan then is quadratic
@@ -90,12 +90,7 @@ where {{ may_be_one_site() }}
 {%- endmacro %}
 
 {% macro circle_pairs(some, all, condition) -%}
-    select
-        one.observation_key as one,
-        other.observation_key as other,
-        one.dataset as one_dataset,
-        other.dataset as other_dataset,
-        one.one_row_per_site as listed_once
+    select {{ pair_columns() }}
     from {{ some }} as one
     inner join {{ all }} as other on {{ condition }}
     where {{ great_circle_m("one.lon_deg", "one.lat_deg", "other.lon_deg", "other.lat_deg") }} <= one.radius_m + other.radius_m

@@ -49,31 +49,22 @@ counted as (
     from steps
 ),
 
--- where those that joined came from, and where those that left went to: the installation that most of them share
-came_from as (
-    select
-        arrival.installation_key,
-        arrival.valid_from_snapshot as snapshot,
-        mode(departure.installation_key order by departure.installation_key) as other_key
-    from concerned as arrival
+transfers as (
+    select departure.installation_key as from_key, arrival.installation_key as to_key, arrival.valid_from_snapshot as snapshot
+    from history as arrival
     inner join history as departure
         on arrival.observation_key = departure.observation_key
         and arrival.valid_from_snapshot = departure.valid_to_snapshot
         and arrival.installation_key != departure.installation_key
-    group by all
+),
+
+-- where those that joined came from, and where those that left went to: the installation that most of them share
+came_from as (
+    select to_key as installation_key, snapshot, mode(from_key order by from_key) as other_key from transfers group by all
 ),
 
 went_to as (
-    select
-        departure.installation_key,
-        departure.valid_to_snapshot as snapshot,
-        mode(arrival.installation_key order by arrival.installation_key) as other_key
-    from concerned as departure
-    inner join history as arrival
-        on arrival.observation_key = departure.observation_key
-        and arrival.valid_from_snapshot = departure.valid_to_snapshot
-        and arrival.installation_key != departure.installation_key
-    group by all
+    select from_key as installation_key, snapshot, mode(to_key order by to_key) as other_key from transfers group by all
 )
 
 select

@@ -5,15 +5,15 @@
 -- depends_on: {{ ref("prep_pv_touched_installations") }}
 -- Not side by side with the other large table, for the sake of memory
 -- depends_on: {{ ref("pv_links") }}
-{% set part = replaces_part() %}
 with members as (
-    select observation_key, installation_key
-    from {{ ref("prep_pv_memberships") }}
-    where valid_to_snapshot is null
-        and installation_key is not null
-        {%- if part %}
-        and installation_key in (select installation_key from {{ ref("prep_pv_touched_installations") }})
-        {%- endif %}
+    select
+        {{ observation_key("observation_id") }} as observation_key,
+        {{ installation_key_of("installation_id") }} as installation_key,
+        match_probability
+    from {{ ref("pv_installation_observations") }}
+    {%- if replaces_part() %}
+    where {{ installation_key_of("installation_id") }} in (select installation_key from {{ ref("prep_pv_touched_installations") }})
+    {%- endif %}
 ),
 
 {#- Only what decides: whatever is chosen is fetched afterwards, so that geometries are not carried along -#}
@@ -26,7 +26,7 @@ observations as (
         observations.trust,
         observations.licence,
         observations.commercial_use,
-        coalesce(evidence.match_probability, 1) as match_probability,
+        members.match_probability,
         clusters.parent_cluster_key,
         coalesce(list_max(regexp_extract_all(observations.vintage, '(?:19|20)\d\d')::integer[]), 0) as vintage_year,
         {%- for attribute, fetched in fused_attributes().items() %}
@@ -37,9 +37,6 @@ observations as (
     inner join {{ ref("prep_pv_observations") }} as observations
         on members.observation_key = {{ observation_key("observations.observation_id") }}
     left join {{ ref("prep_pv_clusters") }} as clusters on members.observation_key = clusters.observation_key
-    left join {{ ref("prep_pv_evidence") }} as evidence
-        on evidence.key_a = least(clusters.observation_key, clusters.link_key)
-        and evidence.key_b = greatest(clusters.observation_key, clusters.link_key)
 ),
 
 kinds as (

@@ -54,7 +54,6 @@ select
     one_row_per_site,
     centroid_lon_deg as lon_deg,
     centroid_lat_deg as lat_deg,
-    extent_cap_m,
-    known_area_m2 as area_m2
+    extent_cap_m
 from sites
 where observation_key in (select observation_key from scope)
