@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from db import h3_functions
+from db.allocator import return_freed_memory
 from db.errors import LakeError, LakeLockedError, LakeNotFoundError, SettingsError, SnapshotNotFoundError
 from db.extensions import ALWAYS, REMOTE, load_extensions
 from db.settings import Settings, Target, settings
@@ -78,6 +79,7 @@ def engine_config(lake: Settings) -> dict[str, str]:
 
 def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     """Load extensions, set conventions, register H3 functions and create the secrets of the lake's target."""
+    return_freed_memory()
     # It would stand in the middle of results on standard output
     con.execute("SET enable_progress_bar = false")
     # Each takes DuckDB a tenth of a second, most of it for the check of its signature

@@ -42,7 +42,7 @@ def _verdict(explanation: Explanation) -> str:
         case Verdict.ONE_PER_SOURCE:
             return f"Not accepted: {'; '.join(_rivalry(rival, a, b) for rival in explanation.rivals)}."
         case Verdict.PHASE:
-            return "Not accepted: one is a whole, the other one of several parts that its source lists of it."
+            return "Not accepted: one side has a whole, the other one of several parts that a source lists of it."
         case Verdict.EXTENT:
             return f"Not accepted: {_too_wide(explanation.extent)}."
         case Verdict.LOW_TRUST:

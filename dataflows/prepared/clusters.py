@@ -29,9 +29,21 @@ def edges(links: pa.Table, vertices: Vertices) -> Edges:
 
 
 @tag(layer="prepared")
-def same_site_edges(vertices: Vertices, edges: Edges) -> Edges:
-    """Edges eligible to put two observations into one cluster; a whole is none of the phases that one source lists of it."""
-    return edges.where(edges.same_site & ~containment.is_phase(vertices, edges))
+def is_phase(vertices: Vertices, edges: Edges) -> NDArray[np.bool_]:
+    """Edges between a whole and one of the phases that one source lists of it: no cluster may hold both."""
+    return containment.is_phase(vertices, edges)
+
+
+@tag(layer="prepared")
+def same_site_edges(edges: Edges, is_phase: NDArray[np.bool_]) -> Edges:
+    """Edges eligible to put two observations into one cluster."""
+    return edges.where(edges.same_site & ~is_phase)
+
+
+@tag(layer="prepared")
+def phase_edges(edges: Edges, is_phase: NDArray[np.bool_]) -> Edges:
+    """Edges whose ends stay in different clusters, whichever way around they might meet."""
+    return edges.where(is_phase)
 
 
 @tag(layer="prepared")
@@ -55,9 +67,11 @@ def unguarded_cluster(vertices: Vertices, same_site_edges: Edges) -> NDArray[np.
 
 
 @tag(layer="prepared")
-def contested(vertices: Vertices, same_site_edges: Edges, unguarded_cluster: NDArray[np.int32]) -> NDArray[np.bool_]:
+def contested(
+    vertices: Vertices, same_site_edges: Edges, phase_edges: Edges, unguarded_cluster: NDArray[np.int32]
+) -> NDArray[np.bool_]:
     """Observations in same-site components where a guard might object to any cluster."""
-    doubt = guards.doubtful(vertices, same_site_edges, unguarded_cluster)[unguarded_cluster]
+    doubt = guards.doubtful(vertices, same_site_edges, phase_edges, unguarded_cluster)[unguarded_cluster]
     site = least_connected(len(vertices), same_site_edges.a, same_site_edges.b)
     flags = np.zeros(len(vertices), np.bool_)
     flags[site[doubt]] = True
@@ -66,11 +80,15 @@ def contested(vertices: Vertices, same_site_edges: Edges, unguarded_cluster: NDA
 
 @tag(layer="prepared")
 def cluster(
-    vertices: Vertices, same_site_edges: Edges, unguarded_cluster: NDArray[np.int32], contested: NDArray[np.bool_]
+    vertices: Vertices,
+    same_site_edges: Edges,
+    phase_edges: Edges,
+    unguarded_cluster: NDArray[np.int32],
+    contested: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
     """For each observation a label of its cluster: an observation of it."""
     label = unguarded_cluster.copy()
-    label[contested] = walk.guarded_clusters(vertices, same_site_edges, contested)
+    label[contested] = walk.guarded_clusters(vertices, same_site_edges, phase_edges, contested)
     return label
 
 

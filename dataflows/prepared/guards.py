@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from dataflows.prepared.graph import Edges, Vertices, squared_diagonal_m2
 
 
-def doubtful(vertices: Vertices, edges: Edges, cluster: NDArray[np.int32]) -> NDArray[np.bool_]:
+def doubtful(vertices: Vertices, edges: Edges, phases: Edges, cluster: NDArray[np.int32]) -> NDArray[np.bool_]:
     """Clusters that a walk, edge by edge, might not arrive at.
 
     Where the answer is False no guard objects to any step of the walk, in whatever order. True says "walk and see".
@@ -16,6 +16,7 @@ def doubtful(vertices: Vertices, edges: Edges, cluster: NDArray[np.int32]) -> ND
     Args:
         vertices: n observations.
         edges: same-site edges.
+        phases: edges whose ends no cluster may both hold.
         cluster: n labels, each the index of a vertex of the cluster: the clusters that there would be without guards.
 
     Returns:
@@ -29,6 +30,7 @@ def doubtful(vertices: Vertices, edges: Edges, cluster: NDArray[np.int32]) -> ND
     member = shared[np.argsort(cluster[shared], kind="stable")]
     flags[_crowded(vertices, inside, cluster, member)] = True
     flags[_stretched(vertices, inside, cluster, member)] = True
+    flags[cluster[phases.a][cluster[phases.a] == cluster[phases.b]]] = True
     return flags
 
 

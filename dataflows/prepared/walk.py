@@ -15,7 +15,7 @@ type Box = tuple[float, float, float, float, float, float, float]
 class _Clusters:
     """Disjoint sets of vertices with what the guards need to know about each; plain lists, because it is a hot loop."""
 
-    def __init__(self, vertices: Vertices, chosen: NDArray, siblings: dict[int, list[int]]) -> None:
+    def __init__(self, vertices: Vertices, chosen: NDArray, siblings: dict[int, list[int]], foes: dict[int, list[int]]) -> None:
         slots = vertices.slot[chosen].tolist()
         lon, east, lat, cosine = (x[chosen].tolist() for x in (vertices.lon, vertices.lon_east, vertices.lat, vertices.cosine))
         self.parent = list(range(len(chosen)))
@@ -25,6 +25,8 @@ class _Clusters:
         self.members = [{slot: [index]} for index, slot in enumerate(slots)]
         self.box: list[Box] = list(zip(lon, lon, east, east, lat, lat, cosine, strict=True))
         self.siblings = siblings
+        self.foes = foes
+        self.phased: list[list[int]] = [[index] if index in foes else [] for index in range(len(chosen))]
 
     def find(self, vertex: int) -> int:
         """The set's representative, halving the path to it."""
@@ -43,7 +45,7 @@ class _Clusters:
         if a != b:
             if self.size[a] < self.size[b]:
                 a, b = b, a
-            if self._crowded(a, b):
+            if self._crowded(a, b) or self._phased(a, b):
                 return False
             box = _hull(self.box[a], self.box[b])
             cap_m = max(self.cap_m[a], self.cap_m[b])
@@ -56,6 +58,7 @@ class _Clusters:
             for slot, newcomers in self.members[b].items():
                 held.setdefault(slot, []).extend(newcomers)
             self.members[b] = {}
+            self.phased[a] += self.phased[b]
         self.exempt_m[a] = exempt_m
         return True
 
@@ -66,13 +69,19 @@ class _Clusters:
             few, many = many, few
         return any(slot in many and not self._joined(members, many[slot]) for slot, members in few.items())
 
+    def _phased(self, a: int, b: int) -> bool:
+        """Whether one holds a phase of a whole that is in the other."""
+        if len(self.phased[a]) > len(self.phased[b]):
+            a, b = b, a
+        return any(self.find(foe) == b for vertex in self.phased[a] for foe in self.foes[vertex])
+
     def _joined(self, left: list[int], right: list[int]) -> bool:
         few, many = (left, right) if len(left) <= len(right) else (right, left)
         target = self.find(many[0])
         return any(self.find(sibling) == target for vertex in few for sibling in self.siblings.get(vertex, ()))
 
 
-def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.bool_]) -> NDArray[np.int32]:
+def guarded_clusters(vertices: Vertices, edges: Edges, phases: Edges, contested: NDArray[np.bool_]) -> NDArray[np.int32]:
     """Clusters of contested components.
 
     Edges between observations of higher trust come first; then each observation of low trust attaches to one cluster.
@@ -80,6 +89,7 @@ def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.boo
     Args:
         vertices: n observations.
         edges: same-site edges, strongest first.
+        phases: edges whose ends no cluster may both hold.
         contested: n flags, equal throughout a component.
 
     Returns:
@@ -90,7 +100,9 @@ def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.boo
     local[chosen] = np.arange(len(chosen), dtype=np.int32)
     edges = edges.where(contested[edges.a])
     a, b = local[edges.a], local[edges.b]
-    clusters = _Clusters(vertices, chosen, _siblings(vertices, edges, a, b))
+    phases = phases.where(contested[phases.a] & contested[phases.b])
+    foes = _neighbours(local[phases.a], local[phases.b])
+    clusters = _Clusters(vertices, chosen, _siblings(vertices, edges, a, b), foes)
     core, leaf = edges.low_ends == 0, edges.low_ends == 1
     for edge in zip(a[core].tolist(), b[core].tolist(), edges.exempt_m[core].tolist(), strict=True):
         clusters.unite(*edge)
@@ -110,11 +122,15 @@ def guarded_clusters(vertices: Vertices, edges: Edges, contested: NDArray[np.boo
 def _siblings(vertices: Vertices, edges: Edges, a: NDArray, b: NDArray) -> dict[int, list[int]]:
     """For each vertex those that an edge of its own dataset joins it to, where that dataset may have several rows a site."""
     of_one_slot = (vertices.slot[edges.a] == vertices.slot[edges.b]) & ~vertices.exclusive[edges.a]
-    siblings: dict[int, list[int]] = {}
-    for left, right in zip(a[of_one_slot].tolist(), b[of_one_slot].tolist(), strict=True):
-        siblings.setdefault(left, []).append(right)
-        siblings.setdefault(right, []).append(left)
-    return siblings
+    return _neighbours(a[of_one_slot], b[of_one_slot])
+
+
+def _neighbours(a: NDArray, b: NDArray) -> dict[int, list[int]]:
+    neighbours: dict[int, list[int]] = {}
+    for left, right in zip(a.tolist(), b.tolist(), strict=True):
+        neighbours.setdefault(left, []).append(right)
+        neighbours.setdefault(right, []).append(left)
+    return neighbours
 
 
 def _hull(a: Box, b: Box) -> Box:

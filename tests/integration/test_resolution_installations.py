@@ -38,6 +38,9 @@ SITES = [
     *phased(6, 0, capacity_mw=2.0),
     *phased(2, 60_000),
     *phased(3, 70_000),
+    *phased(4, 80_000),
+    # within the second of four phases, and within the whole
+    observation(GPPD, "amid four", geometry=point(-75, 80_000)),
     # neighbours wall to wall, known to three sources each
     *(
         observation(dataset, f"neighbour {n}", geometry=square(10_000 + 300 * n + shift, 0, 300))
@@ -116,6 +119,16 @@ def test_phases_are_parts_of_the_plant_that_another_source_has_as_a_whole(instal
     assert len({site["installation_id"] for site in [whole, *phases]}) == n + 1
     assert {phase["part_of"] for phase in phases} == {whole["installation_id"]}
     assert whole["part_of"] is None
+
+
+def test_a_point_within_a_whole_and_a_phase_does_not_join_the_two(lake: ResolutionLake, bridge, installation) -> None:
+    plant = [installation(OTHER, "whole of 4"), *(installation(LISTED_ONCE, f"phase {k} of 4") for k in range(1, 5))]
+    assert len({site["installation_id"] for site in plant}) == 5
+    amid = bridge[GPPD, "amid four"]
+    refused = lake.records(
+        f"FROM curated.pv_links WHERE '{amid['observation_id']}' IN (observation_id_a, observation_id_b) AND refusal IS NOT NULL"
+    )
+    assert "phase" in {link["refusal"] for link in refused}
 
 
 def test_sums_over_what_is_no_part_count_nothing_twice(lake: ResolutionLake, installation) -> None:

@@ -20,7 +20,8 @@ class Reference:
             world.links,
             key=lambda row: (-row["match_probability"], -row["iou"], row["distance_m"], row["key_a"], row["key_b"]),
         )
-        self.eligible = [row for row in self.links if row["same_site"] and not self.is_phase(row)]
+        self.phases = [set(ends(row)) for row in self.links if self.is_phase(row)]
+        self.eligible = [row for row in self.links if row["same_site"] and set(ends(row)) not in self.phases]
         self.cluster = {key: frozenset([key]) for key in self.rows}
         self.exempt: dict[frozenset[int], float] = {}
         self.parent: dict[frozenset[int], frozenset[int]] = {}
@@ -57,6 +58,8 @@ class Reference:
         if left != right:
             cap = max(self.rows[key]["extent_cap_m"] for key in united)
             if self.diagonal_m(united) > cap + exempt + SLACK_M or not self.one_per_source(left, right):
+                return False
+            if any(phase <= united for phase in self.phases):
                 return False
         self.exempt[united] = exempt
         self.cluster |= dict.fromkeys(united, united)
@@ -154,8 +157,10 @@ def violations(world: World, clusters: dict[int, set[int]]) -> list[str]:
 
     rows = {row["observation_key"]: row for row in world.observations}
     eligible = [row for row in world.links if row["same_site"]]
+    phases = Reference(world).phases
     found = []
     for key, members in clusters.items():
+        found += [f"{key}: a whole and its phase, {phase}" for phase in phases if phase <= members]
         inside = [row for row in eligible if set(ends(row)) <= members]
         for a, b in combinations(members, 2):
             one, other = rows[a], rows[b]

@@ -21,7 +21,6 @@ OBSERVATIONS = pa.schema(
         "lon_deg": pa.float64(),
         "lat_deg": pa.float64(),
         "extent_cap_m": pa.float64(),
-        "area_m2": pa.float64(),
     }
 )
 LINKS = pa.schema(
@@ -41,7 +40,7 @@ LINKS = pa.schema(
 def observation(key: int, dataset: str = "", **changes: Any) -> Row:
     """An observation; its dataset is its own unless one is named."""
     row = {"observation_key": key, "dataset": dataset or f"dataset_{key}", "level": "plant", "trust": "normal"}
-    row |= {"one_row_per_site": True, "lon_deg": 10.0, "lat_deg": 50.0, "extent_cap_m": 1000.0, "area_m2": None}
+    row |= {"one_row_per_site": True, "lon_deg": 10.0, "lat_deg": 50.0, "extent_cap_m": 1000.0}
     return row | changes
 
 

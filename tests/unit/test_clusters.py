@@ -41,6 +41,28 @@ def test_a_link_below_the_threshold_joins_nothing_not_even_components() -> None:
     assert [row["component_key"] for row in rows.values()] == [1, 2]
 
 
+class TestPhases:
+    """Observations 1 and 2 are the phases that source a lists of the whole 3."""
+
+    OBSERVATIONS = (observation(1, "a"), observation(2, "a"), observation(3), observation(4))
+    WITHIN = (part(1, 3, 0.999, iou=0.4), part(2, 3, 0.999, iou=0.4))
+
+    def test_what_is_linked_with_a_phase_and_the_whole_joins_the_one_that_it_is_linked_with_best(self) -> None:
+        to_phase, to_whole = link(1, 4, 0.9), link(3, 4, 0.99)
+        assert groups([*self.OBSERVATIONS], [*self.WITHIN, to_phase, to_whole]) == [[1], [2], [3, 4]]
+        to_phase["match_probability"] = 0.995
+        assert groups([*self.OBSERVATIONS], [*self.WITHIN, to_phase, to_whole]) == [[1, 4], [2], [3]]
+
+    def test_the_guard_sees_members_of_both_sides(self) -> None:
+        fifth = observation(5)
+        detour = [link(1, 4, 0.999), link(3, 5, 0.998), link(4, 5, 0.99)]
+        assert groups([*self.OBSERVATIONS, fifth], [*self.WITHIN, *detour]) == [[1, 4], [2], [3, 5]]
+
+    def test_one_outline_within_a_whole_is_no_phase(self) -> None:
+        links = [part(1, 3, 0.999, iou=0.4), link(1, 4, 0.9), link(3, 4, 0.99)]
+        assert groups([*self.OBSERVATIONS], links) == [[1, 3, 4], [2]]
+
+
 class TestOnePerSource:
     def test_two_duplicate_free_sources_cannot_chain_three_plants(self) -> None:
         plants = [observation(1, "a"), observation(2, "b"), observation(3, "a"), observation(4, "b")]

@@ -77,15 +77,14 @@ def materialize(rows, session):
     {{ return(api.Relation.create(database=this.database, schema="prepared", identifier=identifier, type="table")) }}
 {%- endmacro %}
 
-{#- Pre-hook of a partial table: deletes the rows of which one of `columns` is in that `key` of one of the prepared `tables`. -#}
+{#- Pre-hook of a partial table: deletes the rows of which one of `columns` is a `key` in one of the prepared `tables`. -#}
 {% macro delete_rows(columns, tables, key="observation_key") -%}
     {%- if replaces_part() -%}
+        {%- set keys -%}
+            {%- for table in tables %}select {{ key }} from {{ prepared(table) }}{{ " union " if not loop.last }}{% endfor -%}
+        {%- endset -%}
         delete from {{ this }}
-        where {% for column in columns -%}
-            {%- for table in tables %}
-            {{ "or " if not (loop.first and column == columns[0]) }}{{ column }} in (select {{ key }} from {{ prepared(table) }})
-            {%- endfor -%}
-        {%- endfor %}
+        where {% for column in columns %}{{ column }} in ({{ keys }}){{ " or " if not loop.last }}{% endfor %}
     {%- endif -%}
 {%- endmacro %}
 

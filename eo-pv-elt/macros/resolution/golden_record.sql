@@ -1,36 +1,36 @@
 {#-
   Attributes of an installation that are taken from one of its observations, by attribute_precedence.csv: whether an observation
-  (aliases observations and footprints) knows it, the model that has it, and its columns with their expressions.
+  (aliases observations and footprints) knows it, and its columns with their expressions. Where it is: located_columns.
 -#}
 {% macro fused_attributes() -%}
-    {%- set capacity_mw = "coalesce(capacity_ac_mw, capacity_dc_mw / " ~ var("dc_ac_ratio") ~ ")" -%}
     {%- set attributes = {
-        "area_m2": {
-            "known": "footprints.known_area_m2 is not null", "model": "prep_pv_footprints",
-            "columns": {"area_m2": "known_area_m2 as area_m2"}
-        },
+        "area_m2": {"known": "footprints.known_area_m2 is not null", "columns": {"area_m2": "footprints.known_area_m2"}},
         "capacity_mw": {
-            "known": "coalesce(footprints.capacity_ac_mw, footprints.capacity_dc_mw) is not null", "model": "prep_pv_footprints",
+            "known": "coalesce(footprints.capacity_ac_mw, footprints.capacity_dc_mw) is not null",
             "columns": {
-                "capacity_mw": capacity_mw ~ " as capacity_mw",
-                "capacity_basis": "case when capacity_ac_mw is null then 'from_dc' else capacity_basis end as capacity_basis"
+                "capacity_mw": "coalesce(footprints.capacity_ac_mw, footprints.capacity_dc_mw / " ~ var("dc_ac_ratio") ~ ")",
+                "capacity_basis": "case when footprints.capacity_ac_mw is null then 'from_dc' else footprints.capacity_basis end"
             }
         },
         "capacity_mw_dc": {
-            "known": "footprints.capacity_dc_mw is not null", "model": "prep_pv_footprints",
-            "columns": {"capacity_mw_dc": "capacity_dc_mw as capacity_mw_dc"}
+            "known": "footprints.capacity_dc_mw is not null", "columns": {"capacity_mw_dc": "footprints.capacity_dc_mw"}
         }
     } -%}
     {%- for attribute in ["installed_year", "level", "name", "operator", "country_iso3"] -%}
-        {%- do attributes.update({attribute: {
-            "known": "observations." ~ attribute ~ " is not null", "model": "prep_pv_observations", "columns": {attribute: attribute}
-        }}) -%}
+        {%- set column = "observations." ~ attribute -%}
+        {%- do attributes.update({attribute: {"known": column ~ " is not null", "columns": {attribute: column}}}) -%}
     {%- endfor -%}
-    {%- set located = ["geometry", "geometry_kind", "centroid_lon_deg", "centroid_lat_deg", "h3_r5", "h3_r8", "h3_r10", "h3_r12"] -%}
-    {%- do attributes.update({"geometry": {
-        "known": "true", "model": "prep_pv_observations", "columns": dict(zip(located, located))
-    }}) -%}
     {{ return(attributes) }}
+{%- endmacro %}
+
+{#- What is decided by precedence. -#}
+{% macro ranked_attributes() -%}
+    {{ return(fused_attributes().keys() | list + ["geometry"]) }}
+{%- endmacro %}
+
+{#- What every observation has, and an installation takes from the one of its geometry. -#}
+{% macro located_columns() -%}
+    {{ return(["geometry", "geometry_kind", "centroid_lon_deg", "centroid_lat_deg", "h3_r5", "h3_r8", "h3_r10", "h3_r12"]) }}
 {%- endmacro %}
 
 {#- Precedence of each attribute for each kind of observation; a row for the dataset counts before one for all. -#}
@@ -38,7 +38,7 @@
 select
     dataset,
     geometry_kind,
-    {%- for attribute in fused_attributes() %}
+    {%- for attribute in ranked_attributes() %}
     min(precedence) filter (attribute = '{{ attribute }}') as {{ attribute }}_precedence{{ "," if not loop.last }}
     {%- endfor %}
 from (

@@ -30,8 +30,9 @@ observations as (
         clusters.parent_cluster_key,
         coalesce(list_max(regexp_extract_all(observations.vintage, '(?:19|20)\d\d')::integer[]), 0) as vintage_year,
         {%- for attribute, fetched in fused_attributes().items() %}
-        {{ fetched.known }} as has_{{ attribute }}{{ "," if not loop.last }}
+        {{ fetched.known }} as has_{{ attribute }},
         {%- endfor %}
+        true as has_geometry
     from members
     inner join {{ ref("prep_pv_footprints") }} as footprints on members.observation_key = footprints.observation_key
     inner join {{ ref("prep_pv_observations") }} as observations
@@ -58,7 +59,7 @@ ranked as (
         commercial_use,
         match_probability,
         parent_cluster_key,
-        {%- for attribute in fused_attributes() %}
+        {%- for attribute in ranked_attributes() %}
         case when has_{{ attribute }} then
             (coalesce({{ attribute }}_precedence, 99) * 10000 + 9999 - vintage_year)::hugeint * {{ two_to_64() }} + observation_key
         end as {{ attribute }}_rank{{ "," if not loop.last }}
@@ -70,7 +71,7 @@ ranked as (
 chosen as (
     select
         installation_key,
-        {%- for attribute in fused_attributes() %}
+        {%- for attribute in ranked_attributes() %}
         (min({{ attribute }}_rank) % {{ two_to_64() }})::ubigint as {{ attribute }}_key,
         {%- endfor %}
         count(*) as n_observations,
@@ -88,22 +89,53 @@ chosen as (
     group by installation_key
 ),
 
+-- Each chosen observation once, mostly the same one for several attributes
+picked as (
+    select distinct unnest([{% for attribute in ranked_attributes() %}{{ attribute }}_key{{ ", " if not loop.last }}{% endfor %}]) as observation_key
+    from chosen
+),
+
+fetched as (
+    select
+        members.installation_key,
+        members.observation_key,
+        observations.observation_id,
+        {%- for attribute, fetched in fused_attributes().items() %}
+        {%- for column, expression in fetched.columns.items() %}
+        {{ expression }} as {{ column }}{{ "," if not loop.last }}
+        {%- endfor %}{{ "," if not loop.last }}
+        {%- endfor %}
+    from members
+    inner join {{ ref("prep_pv_footprints") }} as footprints on members.observation_key = footprints.observation_key
+    inner join {{ ref("prep_pv_observations") }} as observations
+        on members.observation_key = {{ observation_key("observations.observation_id") }}
+    where members.observation_key in (select observation_key from picked)
+),
+
 fused as (
     select
-        chosen.*,
+        chosen.installation_key,
         {%- for attribute, fetched in fused_attributes().items() %}
         {%- for column in fetched.columns %}
-        of_{{ attribute }}.{{ column }},
+        any_value(fetched.{{ column }}) filter (observation_key = {{ attribute }}_key) as {{ column }},
         {%- endfor %}
-        of_{{ attribute }}.observation_id as {{ attribute }}_source{{ "," if not loop.last }}
+        any_value(observation_id) filter (observation_key = {{ attribute }}_key) as {{ attribute }}_source{{ "," if not loop.last }}
         {%- endfor %}
     from chosen
-    {%- for attribute, fetched in fused_attributes().items() %}
-    left join (
-        select {{ observation_key("observation_id") }} as observation_key, observation_id, {{ fetched.columns.values() | join(", ") }}
-        from {{ ref(fetched.model) }}
-    ) as of_{{ attribute }} on chosen.{{ attribute }}_key = of_{{ attribute }}.observation_key
-    {%- endfor %}
+    inner join fetched using (installation_key)
+    group by chosen.installation_key
+),
+
+located as (
+    select
+        chosen.installation_key,
+        observations.observation_id as geometry_source,
+        {%- for column in located_columns() %}
+        observations.{{ column }}{{ "," if not loop.last }}
+        {%- endfor %}
+    from chosen
+    inner join {{ ref("prep_pv_observations") }} as observations
+        on chosen.geometry_key = {{ observation_key("observations.observation_id") }}
 ),
 
 history as (
@@ -123,17 +155,17 @@ parents as (
 )
 
 select
-    {{ installation_id("fused.installation_key") }} as installation_id,
+    {{ installation_id("chosen.installation_key") }} as installation_id,
     -- where
-    fused.geometry,
-    fused.geometry_source,
-    fused.geometry_kind,
-    fused.centroid_lon_deg,
-    fused.centroid_lat_deg,
-    fused.h3_r5,
-    fused.h3_r8,
-    fused.h3_r10,
-    fused.h3_r12,
+    located.geometry,
+    located.geometry_source,
+    located.geometry_kind,
+    located.centroid_lon_deg,
+    located.centroid_lat_deg,
+    located.h3_r5,
+    located.h3_r8,
+    located.h3_r10,
+    located.h3_r12,
     fused.country_iso3,
     fused.country_iso3_source,
     case when parents.parent_key is not null then {{ installation_id("parents.parent_key") }} end as part_of,
@@ -154,14 +186,16 @@ select
     fused.installed_year,
     fused.installed_year_source,
     -- on whose word
-    fused.n_observations::integer as n_observations,
-    fused.datasets,
-    fused.confidence,
-    fused.licence,
-    fused.commercial_use,
+    chosen.n_observations::integer as n_observations,
+    chosen.datasets,
+    chosen.confidence,
+    chosen.licence,
+    chosen.commercial_use,
     -- since when
     history.first_seen_snapshot,
     history.last_changed_snapshot
-from fused
+from chosen
+inner join fused using (installation_key)
+inner join located using (installation_key)
 inner join history using (installation_key)
 left join parents using (parent_cluster_key)

@@ -3,12 +3,16 @@
     pre_hook="{{ delete_rows([observation_key('observation_id_a'), observation_key('observation_id_b')], ['prep_pv_nodes', 'prep_pv_touched']) }}",
 ) }}
 -- depends_on: {{ ref("prep_pv_nodes") }}
-with links as (
-    select * from {{ ref("prep_pv_links") }}
+-- depends_on: {{ ref("prep_pv_clusters") }}
+{% set evidence -%}
+    from {{ ref("prep_pv_evidence") }}
     {%- if replaces_part() %}
     where key_a in (select observation_key from {{ ref("prep_pv_nodes") }})
         or key_b in (select observation_key from {{ ref("prep_pv_nodes") }})
     {%- endif %}
+{%- endset -%}
+with links as (
+    {{ judged_links(evidence) }}
 )
 
 select

@@ -28,3 +28,6 @@ observations as (
 select distinct installation_key
 from {{ ref("prep_pv_memberships") }}
 where observation_key in (select observation_key from observations) and installation_key is not null
+{%- if execute and flags.INTROSPECT and resolves_everything() %}
+    and false -- nothing is built in part
+{%- endif %}
