@@ -7,7 +7,6 @@
 -#}
 {% materialization partial, adapter="duckdb", supported_languages=["sql", "python"] %}
     {%- set target_relation = this.incorporate(type="table") -%}
-    {%- set existing_relation = load_cached_relation(this) -%}
     {%- set part = replaces_part() -%}
 
     {{ run_hooks(pre_hooks, inside_transaction=False) }}
@@ -17,22 +16,12 @@
             {{ insert_rows(target_relation, compiled_code, model["language"]) }}
         {%- endcall %}
     {%- else -%}
-        {%- if existing_relation is not none %}
-            {% call statement("replaced") -%}
-                drop {{ existing_relation.type }} if exists {{ existing_relation }}
-            {%- endcall %}
-        {%- endif %}
+        {{ drop_existing() }}
         {% call statement("main", language=model["language"]) -%}
             {{ create_table_as(False, target_relation, compiled_code, model["language"]) }}
         {%- endcall %}
-    {%- endif %}
-
-    {% call statement("commit_message") -%}
-        call {{ target_relation.database }}.set_commit_message(
-            'dbt', '{{ "update" if part else "build" }} {{ target_relation.schema }}.{{ target_relation.identifier }}',
-            extra_info => '{{ {"dbt_invocation_id": invocation_id} | tojson }}'
-        )
-    {%- endcall %}
+    {%- endif -%}
+    {{ set_commit_message(target_relation, "update" if part else "build") }}
 
     {{ run_hooks(post_hooks, inside_transaction=True) }}
     {% do persist_docs(target_relation, model) %}

@@ -1,32 +1,38 @@
 {{ config(materialized="table") }}
 -- Ordered pairs of datasets, each with itself too: how many installations both know.
-with members as (
-    select distinct installation_id, dataset from {{ ref("pv_installation_observations") }}
+with combinations as (
+    select datasets, count(*) as n_installations from {{ ref("pv_installations") }} group by datasets
+),
+
+members as (
+    select datasets, unnest(datasets) as dataset, n_installations from combinations
 ),
 
 shared as (
-    select a.dataset as dataset_a, b.dataset as dataset_b, count(*) as n_installations
+    select a.dataset as dataset_a, b.dataset as dataset_b, sum(a.n_installations)::bigint as n_installations
     from members as a
-    inner join members as b using (installation_id)
+    inner join members as b using (datasets)
+    group by all
+),
+
+links as (
+    select dataset_a, dataset_b, count(*) as n_links, count(*) filter (accepted) as n_accepted_links
+    from {{ ref("pv_links") }}
     group by all
 ),
 
 compared as (
-    select
-        dataset_a,
-        dataset_b,
-        count(*) as n_links,
-        count(*) filter (accepted) as n_accepted_links
+    select dataset_a, dataset_b, sum(n_links)::bigint as n_links, sum(n_accepted_links)::bigint as n_accepted_links
     from (
-        select dataset_a, dataset_b, accepted from {{ ref("pv_links") }}
+        from links
         union all
-        select dataset_b, dataset_a, accepted from {{ ref("pv_links") }} where dataset_a != dataset_b
+        select dataset_b, dataset_a, n_links, n_accepted_links from links where dataset_a != dataset_b
     )
     group by all
 ),
 
 totals as (
-    select dataset, count(*) as n_installations from members group by dataset
+    select dataset, sum(n_installations)::bigint as n_installations from members group by dataset
 )
 
 select

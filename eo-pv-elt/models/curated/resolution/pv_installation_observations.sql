@@ -1,6 +1,6 @@
 {{ config(
     materialized="partial",
-    pre_hook="{{ delete_rows([installation_key_of('installation_id')], ['prep_pv_touched_installations'], key='installation_key') }}",
+    pre_hook="{{ delete_rows(['installation_id'], ['prep_pv_touched_installations'], installation_id('installation_key')) }}",
 ) }}
 -- depends_on: {{ ref("prep_pv_touched_installations") }}
 with members as (

@@ -1,6 +1,6 @@
 {{ config(
     materialized="partial",
-    pre_hook="{{ delete_rows([installation_key_of('installation_id')], ['prep_pv_touched_installations'], key='installation_key') }}",
+    pre_hook="{{ delete_rows(['installation_id'], ['prep_pv_touched_installations'], installation_id('installation_key')) }}",
 ) }}
 -- depends_on: {{ ref("prep_pv_touched_installations") }}
 -- Not side by side with the other large table, for the sake of memory
@@ -12,7 +12,7 @@ with members as (
         match_probability
     from {{ ref("pv_installation_observations") }}
     {%- if replaces_part() %}
-    where {{ installation_key_of("installation_id") }} in (select installation_key from {{ ref("prep_pv_touched_installations") }})
+    where installation_id in (select {{ installation_id("installation_key") }} from {{ ref("prep_pv_touched_installations") }})
     {%- endif %}
 ),
 

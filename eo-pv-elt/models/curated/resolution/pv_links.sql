@@ -1,6 +1,6 @@
 {{ config(
     materialized="partial",
-    pre_hook="{{ delete_rows([observation_key('observation_id_a'), observation_key('observation_id_b')], ['prep_pv_nodes', 'prep_pv_touched']) }}",
+    pre_hook="{{ delete_rows(['left(observation_id_a, 16)', 'left(observation_id_b, 16)'], ['prep_pv_nodes', 'prep_pv_touched'], half_id('observation_key')) }}",
 ) }}
 -- depends_on: {{ ref("prep_pv_nodes") }}
 -- depends_on: {{ ref("prep_pv_clusters") }}
