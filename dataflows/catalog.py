@@ -5,12 +5,12 @@ from __future__ import annotations
 from hamilton.driver import Driver
 
 from dataflows.prepared import clusters
-from dataflows.raw import ingest_run
+from dataflows.raw import ingest_run, stac_items
 from dataflows.raw.ingest import vector_driver
 from dataflows.run import build_driver
 from ingest.manifest import Format
 
-DAGS = ("doi_vectors", "ingest_run", "clusters")
+DAGS = ("doi_vectors", "ingest_run", "stac_items", "clusters")
 
 
 def dag_driver(name: str, kind: Format) -> Driver:
@@ -20,5 +20,7 @@ def dag_driver(name: str, kind: Format) -> Driver:
             return vector_driver(kind)
         case "ingest_run":
             return build_driver(ingest_run, workers=1)
+        case "stac_items":
+            return build_driver(stac_items)
         case _:
             return build_driver(clusters)

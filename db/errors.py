@@ -195,3 +195,59 @@ class MissingCompanionError(AcquisitionError):
     """A shapefile came without a part that it cannot be read without."""
 
     kind = "missing_companion"
+
+
+class CatalogNotFoundError(IngestError, KeyError):
+    """No STAC catalog of that key is in the manifest."""
+
+    kind = "catalog_not_found"
+
+    __str__ = EopvError.__str__  # KeyError would print the repr
+
+
+class CatalogError(AcquisitionError):
+    """A STAC catalog does not do what its manifest entry asks of it: correct the entry, or search it otherwise."""
+
+    kind = "catalog"
+
+
+class CubeError(EopvError):
+    """A datacube could not be built or read; the lake and the other cubes are not affected."""
+
+    kind = "cube"
+
+
+class CubeNotFoundError(CubeError, FileNotFoundError):
+    """There is no cube, or no group of that name in it: build it first."""
+
+    kind = "cube_not_found"
+
+
+class CubeLockedError(CubeError):
+    """Another process writes to the same repository on this machine: wait for it."""
+
+    kind = "cube_locked"
+
+
+class CubeConflictError(CubeError):
+    """Another build of the same repository was finished first; nothing of this one is visible: run it again."""
+
+    kind = "cube_conflict"
+
+
+class SourceError(CubeError):
+    """A raster that a cube needs is missing, broken, unreadable, or not what its item says."""
+
+    kind = "source"
+
+
+class SourceChangedError(SourceError):
+    """A raster has changed since a cube was built on it: its pixels are not given, rather than wrong ones."""
+
+    kind = "source_changed"
+
+
+class SceneRefusedError(SourceError, ValueError):
+    """A scene cannot be part of a virtual cube; the message names the item and the reason."""
+
+    kind = "scene_refused"

@@ -70,6 +70,9 @@ class Settings(BaseSettings):
     motherduck_token: SecretStr | None = Field(
         default=None, description="Token of MotherDuck; only the dbt target 'motherduck' uses it."
     )
+    stac_token: SecretStr | None = Field(
+        default=None, description="Token for the STAC catalogs whose manifest entry asks for one; sent to their own host only."
+    )
     threads: int | None = Field(default=None, ge=1, description="DuckDB threads; empty means one a core.")
     memory_limit: str | None = Field(default=None, description="DuckDB memory limit, e.g. 8GB; empty means 80 % of RAM.")
 
@@ -115,6 +118,16 @@ class Settings(BaseSettings):
     def services_dir(self) -> Path:
         """State, data and logs of the development services."""
         return self.home / "services"
+
+    @property
+    def icechunk_root(self) -> str:
+        """Where Icechunk repositories go: a folder, or ``s3://bucket/prefix`` where the Parquet files are in S3 too.
+
+        DuckLake's ``ducklake_delete_orphaned_files`` looks below its data path for ``*.parquet`` only, so that it spares them.
+        """
+        if self.data_path is not None and self.data_path.startswith("s3://"):
+            return f"{self.data_path.rstrip('/')}/icechunk"
+        return str(self.home / "icechunk")
 
     def endpoint_host(self) -> str | None:
         """S3 endpoint as DuckDB wants it: ``host[:port]`` without a scheme."""

@@ -267,12 +267,7 @@ class Manifest(Model):
     @model_validator(mode="before")
     @classmethod
     def _key_into_entry(cls, value: object) -> object:
-        if isinstance(value, dict) and isinstance(value.get("datasets"), dict):
-            entries = {
-                key: {"key": key, **entry} if isinstance(entry, dict) else entry for key, entry in value["datasets"].items()
-            }
-            return {**value, "datasets": entries}
-        return value
+        return keyed(value, "datasets")
 
     def __getitem__(self, key: str) -> Dataset:
         """The dataset of that key.
@@ -292,15 +287,32 @@ class Manifest(Model):
         return [dataset for dataset in self.datasets.values() if dataset.status == "available"]
 
 
+def keyed(document: object, entries: str) -> object:
+    """A manifest's document in which each entry below ``entries`` knows its own key."""
+    if isinstance(document, dict) and isinstance(document.get(entries), dict):
+        known = {key: {"key": key, **entry} if isinstance(entry, dict) else entry for key, entry in document[entries].items()}
+        return {**document, entries: known}
+    return document
+
+
 def load_manifest(path: Path = MANIFEST_PATH) -> Manifest:
     """Read and check a manifest.
 
     Raises:
         ManifestError: names the file and each offending key.
     """
+    return load(path, Manifest)
+
+
+def load[M: BaseModel](path: Path, shape: type[M]) -> M:
+    """Read a YAML file and check it against a model.
+
+    Raises:
+        ManifestError: names the file and each offending key.
+    """
     try:
         document = strict_yaml.load(path.read_text(encoding="utf-8"))
-        return Manifest.model_validate(document)
+        return shape.model_validate(document)
     except FileNotFoundError as error:
         raise ManifestError(f"No manifest at {path}.", remedy="Pass an existing file.") from error
     except yaml.YAMLError as error:

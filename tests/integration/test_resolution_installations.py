@@ -126,7 +126,8 @@ def test_a_point_within_a_whole_and_a_phase_does_not_join_the_two(lake: Resoluti
     assert len({site["installation_id"] for site in plant}) == 5
     amid = bridge[GPPD, "amid four"]
     refused = lake.records(
-        f"FROM curated.pv_links WHERE '{amid['observation_id']}' IN (observation_id_a, observation_id_b) AND refusal IS NOT NULL"
+        "FROM curated.pv_links WHERE refusal IS NOT NULL"
+        f" AND '{amid['observation_id']}' IN (observation_id_a, observation_id_b)"
     )
     assert "phase" in {link["refusal"] for link in refused}
 

@@ -37,6 +37,15 @@ KINDS = [
     "lfs_pointer",
     "missing_companion",
     "not_held",
+    "catalog_not_found",
+    "catalog",
+    "cube",
+    "cube_not_found",
+    "cube_locked",
+    "cube_conflict",
+    "source",
+    "source_changed",
+    "scene_refused",
 ]
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, errors.EopvError)]
 
@@ -71,6 +80,7 @@ def test_text_is_message_then_remedy(found: type[errors.EopvError]) -> None:
         (errors.SettingsError, ValueError),
         (errors.ManifestError, ValueError),
         (errors.DatasetNotFoundError, KeyError),
+        (errors.CatalogNotFoundError, KeyError),
         (errors.LakeNotFoundError, FileNotFoundError),
         (errors.RemoteNotFoundError, FileNotFoundError),
         (errors.SnapshotNotFoundError, LookupError),

@@ -106,7 +106,7 @@ SECRETS = [name for name, field in Settings.model_fields.items() if "SecretStr" 
 
 
 def test_whatever_is_called_a_key_or_token_is_held_as_a_secret() -> None:
-    assert set(SECRETS) == {"catalog_dsn", "s3_access_key_id", "s3_secret_access_key", "motherduck_token"}
+    assert set(SECRETS) == {"catalog_dsn", "s3_access_key_id", "s3_secret_access_key", "motherduck_token", "stac_token"}
 
 
 @pytest.mark.parametrize("name", SECRETS)
