@@ -1,4 +1,4 @@
-"""Writes the sample world: six published datasets, their manifest, and the truth."""
+"""Writes the sample world: six published datasets, their manifest, imagery, and the truth."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import geopandas as gpd
 import pandas as pd
 
 from dataflows.sample.defects import DUPLICATE, inject
-from dataflows.sample.manifest import entry, write_manifest
+from dataflows.sample.imagery import CATALOG_FILE, SceneFacts, publish_imagery
+from dataflows.sample.manifest import IMAGERY_DIR, entry, write_manifest, write_stac_manifest
 from dataflows.sample.region import generator
 from dataflows.sample.view import View
 from dataflows.sample.views import VIEWS
@@ -25,6 +26,7 @@ from db.errors import SettingsError
 logger = logging.getLogger(__name__)
 
 MANIFEST_FILE = "doi_manifest.yml"
+STAC_MANIFEST_FILE = "stac_manifest.yml"
 SITES_FILE = Path("truth", "sites.parquet")
 OBSERVATIONS_FILE = Path("truth", "observations.parquet")
 
@@ -51,32 +53,49 @@ class DatasetCounts:
 
 @dataclass(frozen=True)
 class SampleWorld:
-    """A generated sample world: where it is and what is in it. ``manifest`` is the file to ingest by, ``folder`` the mirror."""
+    """A generated sample world: where it is and what is in it.
+
+    ``manifest`` is the file to ingest by, ``folder`` the mirror; ``scenes`` are those of ``catalog``, the static STAC catalog
+    that ``stac_manifest`` names, none where the world was generated without imagery.
+    """
 
     folder: Path
     manifest: Path
     sites: int
     seed: int
     datasets: dict[str, DatasetCounts]
+    scenes: tuple[SceneFacts, ...] = ()
+
+    @property
+    def stac_manifest(self) -> Path:
+        """The file to ingest the imagery's items by."""
+        return self.folder / STAC_MANIFEST_FILE
+
+    @property
+    def catalog(self) -> Path:
+        """Where the STAC catalog of the imagery is."""
+        return self.folder / IMAGERY_DIR / CATALOG_FILE
 
     def summary(self) -> list[dict[str, str | int]]:
         """One row a dataset, for a table or JSON."""
         return [asdict(counts) for counts in self.datasets.values()]
 
 
-def generate(folder: Path, *, sites: int = 400, seed: int = 20261120) -> SampleWorld:
+def generate(folder: Path, *, sites: int = 400, seed: int = 20261120, imagery: bool = True) -> SampleWorld:
     """Generate the sample world of Helia, an imagined island.
 
     The same seed, size and versions of the libraries give the same bytes in every file. ``folder`` takes the place of an
     earlier sample world in one rename; it is laid out as a mirror: ``<dataset key>/<published file>``, ``doi_manifest.yml``,
     ``truth/sites.parquet`` (the sites of ``true_sites``, in EPSG:4326) and ``truth/observations.parquet`` (one row a
     published row: ``dataset``, ``source_file`` as landing names it, ``source_row`` from 0, ``source_feature_id``,
-    ``site_id`` or missing, ``defect`` or missing, ``geometry_status`` that staging must give: valid|repaired|null|empty).
+    ``site_id`` or missing, ``defect`` or missing, ``geometry_status`` that staging must give: valid|repaired|null|empty),
+    ``stac/helia/catalog.json`` with the scenes of :func:`dataflows.sample.imagery.publish_imagery`, and ``stac_manifest.yml``.
 
     Args:
         folder: where to write; absent, empty or an earlier sample world.
         sites: number of true sites, from 100 to about 25,000.
         seed: any non-negative integer.
+        imagery: whether the world is seen from space; without, the files are the same but for the imagery's.
 
     Raises:
         SettingsError: ``sites`` or ``seed`` is out of range, or ``folder`` holds something else.
@@ -91,10 +110,16 @@ def generate(folder: Path, *, sites: int = 400, seed: int = 20261120) -> SampleW
         (scratch / "truth").mkdir()
         published = truth.drop(columns=["province", "registry_id"]).to_crs("EPSG:4326")
         write_geoparquet(published, scratch / SITES_FILE)
+        scenes: list[SceneFacts] = []
+        if imagery:
+            scenes = publish_imagery(truth, seed, scratch / IMAGERY_DIR)
+            write_stac_manifest(seed, scratch / STAC_MANIFEST_FILE)
         pd.concat(files.values(), ignore_index=True).to_parquet(scratch / OBSERVATIONS_FILE, index=False)
     counts = {view.key: _count(view, files[view.key]) for view in VIEWS}
     logger.info("Sample world of %d sites in %s: %d rows.", sites, folder, sum(count.rows for count in counts.values()))
-    return SampleWorld(folder=folder, manifest=folder / MANIFEST_FILE, sites=sites, seed=seed, datasets=counts)
+    return SampleWorld(
+        folder=folder, manifest=folder / MANIFEST_FILE, sites=sites, seed=seed, datasets=counts, scenes=tuple(scenes)
+    )
 
 
 def _publish(view: View, truth: gpd.GeoDataFrame, seed: int, folder: Path) -> pd.DataFrame:
