@@ -13,8 +13,8 @@ from repository_server import RepositoryServer
 from sample_lake import SampleLake, build_sample_lake
 
 from dataflows.sample import SampleWorld, generate
-from db import connect
-from db.settings import Settings
+from db import connect, services
+from db.settings import Settings, Target
 from ingest.acquire import Acquisition, fetch
 from ingest.manifest import Dataset
 
@@ -44,6 +44,15 @@ def sample_lake(sample_world: SampleWorld, tmp_path_factory: pytest.TempPathFact
     """A lake on the target `local` with the sample world ingested and built; read it, do not write to it."""
     home = tmp_path_factory.mktemp("lake") / "home"
     return build_sample_lake(Settings(home=home, _env_file=None), sample_world)
+
+
+@pytest.fixture(scope="session")
+def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """PostgreSQL and S3 running, for tests of the xdist group "services", which share a process; keep to names of your own."""
+    settings = Settings(home=tmp_path_factory.mktemp("dev") / "home", target=Target.DEV, _env_file=None)
+    services.up(settings)
+    yield settings
+    services.down(settings)
 
 
 @pytest.fixture(scope="module")

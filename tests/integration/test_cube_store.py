@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,14 +29,6 @@ from db.errors import CubeConflictError, CubeLockedError, CubeNotFoundError, Sna
 from db.settings import Target
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = Settings(home=tmp_path_factory.mktemp("dev") / "home", target=Target.DEV, _env_file=None)
-    services.up(settings)
-    yield settings
-    services.down(settings)
 
 
 @pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.xdist_group("services"))])

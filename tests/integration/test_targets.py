@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -25,14 +24,6 @@ from db.settings import Target
 ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.xdist_group("services")
-
-
-@pytest.fixture(scope="module")
-def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    settings = Settings(home=tmp_path_factory.mktemp("dev") / "home", target=Target.DEV, _env_file=None)
-    services.up(settings)
-    yield settings
-    services.down(settings)
 
 
 @pytest.fixture(scope="module")
