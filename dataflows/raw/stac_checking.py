@@ -6,7 +6,6 @@ are on the internet and are not applied: what the lake uses of extensions is rea
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 import math
@@ -205,7 +204,7 @@ def _footprint(value: object, bbox: object) -> shapely.Geometry:
     if value is None:
         raise _UnfitError("it has no geometry")
     try:
-        geometry = shapely.geometry.shape(copy.deepcopy(value))  # type: ignore[arg-type]
+        geometry = shapely.geometry.shape(value)  # type: ignore[arg-type]
     except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         raise _UnfitError(f"its geometry cannot be read ({type(error).__name__}: {error})") from error
     if geometry.is_empty:

@@ -155,6 +155,9 @@ def _failed(
     outcomes = recorder.outcomes
     if outcomes:
         extra = {"catalog": recorder.dataset, "run_id": run.run_id}
-        with landing.transaction(lake.cursor(), run.author, f"record the failure of {recorder.dataset}", extra) as cursor:
+        with (
+            lake.cursor() as cursor,
+            landing.transaction(cursor, run.author, f"record the failure of {recorder.dataset}", extra),
+        ):
             write_outcomes(cursor, outcomes)
     return CatalogOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))

@@ -60,5 +60,5 @@ def landed(
 ) -> stac_landing.StacReceipt:
     """What is new of it, appended in one commit."""
     return stac_landing.land(
-        lake, catalog=catalog.key, run_id=run.run_id, landed_at=run.started_at, author=run.author, recorder=recorder
+        lake, catalog=catalog, run_id=run.run_id, landed_at=run.started_at, author=run.author, recorder=recorder
     )

@@ -24,6 +24,7 @@ from dataflows.raw.stac_assets import asset_rows
 from dataflows.raw.stac_checking import CheckedItem, Refusal
 from dataflows.raw.stac_identity import canonical_json
 from db.sql import identifier
+from ingest.stac_manifest import Catalog
 
 BATCH_RECORDS = 500
 
@@ -76,6 +77,17 @@ QUARANTINE_COLUMNS = {
     "ingested_at": "TIMESTAMPTZ",
     "ingest_run_id": "VARCHAR",
 }
+CATALOG_COLUMNS = {
+    "catalog": "VARCHAR",
+    "title": "VARCHAR",
+    "kind": "VARCHAR",
+    "documentation": "VARCHAR",
+    "licence": "VARCHAR",
+    "commercial_use": "VARCHAR",
+    "ingested_at": "TIMESTAMPTZ",
+    "ingest_run_id": "VARCHAR",
+}
+CATALOGS = "stac_catalogs"
 TABLES: dict[str, Mapping[str, str]] = {
     "stac_items": ITEM_COLUMNS,
     "stac_assets": ASSET_COLUMNS,
@@ -147,8 +159,8 @@ def _(result: StacReceipt) -> dict[str, int]:
 
 
 def ensure_tables(lake: duckdb.DuckDBPyConnection) -> None:
-    """Create ``landing.stac_items``, ``stac_assets`` and ``stac_quarantine`` where they are missing."""
-    for name, columns in TABLES.items():
+    """Create ``landing.stac_items``, ``stac_assets``, ``stac_quarantine`` and ``stac_catalogs`` where they are missing."""
+    for name, columns in {**TABLES, CATALOGS: CATALOG_COLUMNS}.items():
         listed = ", ".join(f"{identifier(column)} {kind}" for column, kind in columns.items())
         lake.execute(f"CREATE TABLE IF NOT EXISTS {_table(name)} ({listed})")
 
@@ -230,7 +242,7 @@ def _insert(lake: duckdb.DuckDBPyConnection, name: str, rows: list[dict[str, Any
 def land(
     lake: duckdb.DuckDBPyConnection,
     *,
-    catalog: str,
+    catalog: Catalog,
     run_id: str,
     landed_at: datetime,
     author: str,
@@ -242,14 +254,25 @@ def land(
     the order of records has no influence. It is a new version unless the lake's latest version has the same content, or was
     updated later. A refused record is quarantined unless the same one has been for the same reason (a nameless one: in the
     same place).
+
+    Every landing replaces the catalog's row in ``landing.stac_catalogs``: of two that run at once, the later commit is refused,
+    where both would otherwise append the same versions.
+
+    Raises:
+        duckdb.TransactionException: another process landed the same catalog meanwhile; run it again.
     """
-    receipt = _compare(lake, catalog)
+    receipt = _compare(lake, catalog.key)
     if not (receipt.new or receipt.changed or receipt.quarantined):
         return receipt
-    known = {"catalog": catalog, "ingested_at": landed_at, "ingest_run_id": run_id}
-    extra = {"catalog": catalog, "run_id": run_id, "new": receipt.new, "changed": receipt.changed}
-    message = f"land STAC items of {catalog} ({receipt.new} new, {receipt.changed} changed, {receipt.quarantined} quarantined)"
-    with landing.transaction(lake, author, message, extra):
+    known = {"catalog": catalog.key, "ingested_at": landed_at, "ingest_run_id": run_id}
+    extra = {"catalog": catalog.key, "run_id": run_id, "new": receipt.new, "changed": receipt.changed}
+    counts = f"{receipt.new} new, {receipt.changed} changed, {receipt.quarantined} quarantined"
+    _register(lake, catalog, landed_at, run_id, author)
+    with landing.transaction(lake, author, f"land STAC items of {catalog.key} ({counts})", extra):
+        # Against what this transaction sees, which the other comparison may not have seen
+        receipt = _compare(lake, catalog.key)
+        lake.execute(f"DELETE FROM {_table(CATALOGS)} WHERE catalog = ?", [catalog.key])
+        _describe(lake, catalog, landed_at, run_id)
         _append(lake, "stac_items", "JOIN stac_news AS news USING (record)", known)
         _append(lake, "stac_assets", "JOIN stac_news AS news USING (record)", known)
         _append(lake, "stac_quarantine", "JOIN stac_bad_news USING (record)", known)
@@ -257,6 +280,26 @@ def land(
     query = "SELECT max(snapshot_id) FROM lake.snapshots() WHERE commit_extra_info = ?"
     (snapshot,) = lake.execute(query, [json.dumps(extra)]).fetchone() or (None,)
     return replace(receipt, snapshot=snapshot)
+
+
+def _register(lake: duckdb.DuckDBPyConnection, catalog: Catalog, landed_at: datetime, run_id: str, author: str) -> None:
+    """Make sure that there is a row of the catalog, which only one landing at a time can replace."""
+    if lake.execute(f"SELECT 1 FROM {_table(CATALOGS)} WHERE catalog = ?", [catalog.key]).fetchone() is None:
+        with landing.transaction(lake, author, f"register STAC catalog {catalog.key}", {"run_id": run_id}):
+            _describe(lake, catalog, landed_at, run_id)
+
+
+def _describe(lake: duckdb.DuckDBPyConnection, catalog: Catalog, landed_at: datetime, run_id: str) -> None:
+    facts = [
+        catalog.key,
+        catalog.title,
+        catalog.source.kind,
+        catalog.documentation,
+        catalog.licence.id,
+        catalog.licence.commercial,
+    ]
+    marks = ", ".join("?" * len(CATALOG_COLUMNS))
+    lake.execute(f"INSERT INTO {_table(CATALOGS)} VALUES ({marks})", [*facts, landed_at, run_id])
 
 
 def _compare(lake: duckdb.DuckDBPyConnection, catalog: str) -> StacReceipt:

@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stac_world import catalog, stac_item, write_ndjson
 
+from dataflows.raw import stac_landing
 from dataflows.raw.doi_vectors import Run
-from dataflows.raw.stac_ingest import CatalogOutcome, StacOptions, ingest_catalogs
+from dataflows.raw.stac_ingest import CatalogOutcome, StacOptions, ingest_catalog, ingest_catalogs
 from db import connect
 from db.settings import Settings
 from ingest.stac_manifest import Catalog
@@ -176,6 +177,31 @@ def test_a_crash_while_landing_leaves_the_lake_as_it_was(lake: Lake, monkeypatch
     monkeypatch.undo()
     assert lake.everything() == before
     assert lake.ingest([stac_item(2)]).new == 1
+
+
+def test_of_two_landings_at_once_one_is_refused(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    lake.ingest([stac_item(9)])
+    items = [stac_item(1), stac_item(9, properties={"a": 1})]
+    write_ndjson(lake.mirror / "stac" / "items.ndjson", items)
+    options = StacOptions(lake.settings, mirror=str(lake.mirror), offline=True)
+    write = stac_landing.write_outcomes
+    with connect(lake=lake.settings) as con:
+
+        def second_first(*arguments: Any) -> None:
+            monkeypatch.setattr(stac_landing, "write_outcomes", write)
+            assert ingest_catalog(ENTRY, con, options, Run.start()).status == "landed"
+            write(*arguments)
+
+        monkeypatch.setattr(stac_landing, "write_outcomes", second_first)
+        refused = ingest_catalog(ENTRY, con, options, Run.start())
+        assert (refused.status, refused.error_kind) == ("failed", "TransactionException")
+        again = ingest_catalog(ENTRY, con, options, Run.start())
+        assert (again.status, again.unchanged) == ("unchanged", 2)
+        # Over this connection: after a refused commit DuckLake 1.5.2 holds the catalog file until the process ends
+        versions = con.sql("SELECT item_id, version FROM landing.stac_items ORDER BY ALL").fetchall()
+        catalogs = con.sql("SELECT catalog, kind, licence FROM landing.stac_catalogs").fetchall()
+    assert versions == [("scene-001", 1), ("scene-009", 1), ("scene-009", 2)]
+    assert catalogs == [("demo", "files", "CC0-1.0")]
 
 
 @pytest.fixture(scope="module")

@@ -97,3 +97,32 @@ def test_what_is_said_counts(changes: dict[str, Any]) -> None:
 
 def test_the_version_of_stac_does_not_count() -> None:
     assert sha256(stac_item(1, stac_version="1.0.0-rc.1")) == sha256(stac_item(1))
+
+
+def test_the_hash_of_a_migrated_item_does_not_change_with_the_libraries() -> None:
+    footprint = [[[11, 50], [12, 50], [12, 51], [11, 51], [11, 50]]]
+    bands = {
+        "eo:bands": [{"name": "B04", "common_name": "red"}],
+        "raster:bands": [{"data_type": "uint16", "nodata": 0, "scale": 0.0001, "offset": -0.1}],
+    }
+    cog = "image/tiff; application=geotiff; profile=cloud-optimized"
+    landed = {
+        "type": "Feature",
+        "id": "scene-001",
+        "collection": "scenes",
+        "geometry": {"type": "Polygon", "coordinates": footprint},
+        "bbox": [11, 50, 12, 51],
+        "properties": {
+            "datetime": "2024-02-05T10:00:00Z",
+            "eo:cloud_cover": 7,
+            "proj:code": "EPSG:32632",
+            "proj:shape": [100, 200],
+            "proj:transform": [10, 0, 600000, 0, -10, 5600000],
+        },
+        "assets": {
+            "red": {"href": "https://example.org/1/red.tif", "type": cog, "roles": ["data"], **bands},
+            "thumbnail": {"href": "https://example.org/1/small.png", "roles": ["thumbnail"]},
+        },
+    }
+    text = json.dumps(landed, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert sha256(stac_item(1)) == hashlib.sha256(text.encode()).hexdigest()
