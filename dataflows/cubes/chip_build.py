@@ -1,0 +1,141 @@
+"""A build of chips, group by group: how it goes about it, and what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dataflows.cubes.access import Access
+from dataflows.cubes.chip_filling import Failure, Filling, GroupResult, Progress, day_of
+from dataflows.cubes.chip_group import ChipGroup
+from dataflows.cubes.chip_scenes import GroupPlan
+from dataflows.cubes.chip_slots import scene_lattices, slots
+from dataflows.cubes.store import Build
+from dataflows.cubes.tiles import CACHE_BYTES, TileReader
+from dataflows.cubes.windows import DEFAULT_SIZE
+from db.errors import SourceError
+from db.settings import Settings
+
+CHECKPOINT_S = 60.0
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a build goes about it; none of it shows in the result.
+
+    Attributes:
+        access: credentials of the sources.
+        lake: settings; those of the process where ``None``.
+        cache_bytes: decoded tiles that are kept in memory.
+        workers: files decoded at the same time; one a core where ``None``.
+        checkpoint_s: seconds between checkpoints.
+        progress: called whenever a chunk is done.
+    """
+
+    access: Access
+    lake: Settings | None = None
+    cache_bytes: int = CACHE_BYTES
+    workers: int | None = None
+    checkpoint_s: float = CHECKPOINT_S
+    progress: Callable[[Progress], None] | None = None
+
+
+@dataclass(frozen=True)
+class ChipBuild:
+    """What a build of chips did.
+
+    Attributes:
+        snapshot_id: the commit that ``main`` is at; ``None`` where nothing changed.
+        tag: its tag.
+        groups: one a collection and CRS.
+    """
+
+    snapshot_id: str | None
+    tag: str | None
+    groups: tuple[GroupResult, ...]
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """Scenes that could not be used, of all groups."""
+        return tuple(failure for group in self.groups for failure in group.failures)
+
+
+def build_group(
+    work: Build,
+    plan: GroupPlan,
+    reader: TileReader,
+    *,
+    size: int | None = None,
+    checkpoint_s: float = CHECKPOINT_S,
+    progress: Callable[[Progress], None] | None = None,
+) -> GroupResult:
+    """Bring one group up to what a plan wants.
+
+    Args:
+        work: a build of the repository of chips.
+        plan: what the group is to hold.
+        reader: decodes tiles.
+        size: pixels along an edge of a chip; the group's, else :data:`DEFAULT_SIZE`, when omitted.
+        checkpoint_s: seconds between checkpoints.
+        progress: called whenever a chunk is done.
+
+    Raises:
+        CubeError: the group holds other bands or another size.
+    """
+    lattices = scene_lattices(plan, reader)
+    group = ChipGroup.open(work.store, plan.path)
+    if group is not None:
+        group.refuse_other(bands=plan.bands, size=size)
+    chips = slots(plan, group, lattices, group.size if group else size or DEFAULT_SIZE)
+    if group is None:
+        like = _readable(plan, reader)
+        if like is None or len(chips) == 0:
+            return GroupResult(plan.path, 0, 0, 0, 0, len(np.unique(plan.site)), 0, 0, 0, _all_failed(plan, reader))
+        dtype, fill = like
+        group = ChipGroup.create(
+            work.store,
+            plan.path,
+            bands=plan.bands,
+            scales=[each.scale for each in plan.scenes[0].calibration],
+            size=size or DEFAULT_SIZE,
+            dtype=dtype,
+            fill=fill,
+        )
+    filling = Filling(work, plan, chips, group, reader, checkpoint_s, progress)
+    return filling.run()
+
+
+def _readable(plan: GroupPlan, reader: TileReader) -> tuple[str, float] | None:
+    """Type and fill value of the first scene that can be read: its nodata, else NaN or 0."""
+    for scene in plan.scenes:
+        if any(band is None for band in scene.bands):
+            continue
+        rasters = reader.rasters(band.href for band in scene.bands if band is not None)
+        if any(isinstance(raster, SourceError) for raster in rasters.values()):
+            continue
+        band = scene.bands[0]
+        assert band is not None
+        raster = reader.raster(band.href)
+        dtype = np.dtype(raster.dtype)
+        value = band.nodata if band.nodata is not None else raster.nodata
+        if dtype.kind == "f":
+            return dtype.name, np.nan if value is None else value
+        limits = np.iinfo(dtype)
+        holds = value is not None and value == int(value) and limits.min <= value <= limits.max
+        return dtype.name, int(value) if holds and value is not None else 0
+    return None
+
+
+def _all_failed(plan: GroupPlan, reader: TileReader) -> tuple[Failure, ...]:
+    """Why no scene of a group can be used."""
+    failures = []
+    for index, scene in enumerate(plan.scenes):
+        absent = any(band is None for band in scene.bands)
+        rasters = reader.rasters(band.href for band in scene.bands if band is not None)
+        reason = next((str(each) for each in rasters.values() if isinstance(each, SourceError)), "")
+        month = plan.month[plan.scene == index][0]
+        text = f"{scene.item_id} has no asset for one of the bands." if absent else reason or "Its grid is rotated."
+        failures.append(Failure(plan.collection, scene.item_id, day_of(month), int((plan.scene == index).sum()), text))
+    return tuple(failures)

@@ -1,0 +1,60 @@
+"""Chips of installations, from a plan to one commit on ``main``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from dataflows.cubes import chips_dag
+from dataflows.cubes.access import Access
+from dataflows.cubes.chip_build import CHECKPOINT_S, ChipBuild, Means, Progress
+from dataflows.cubes.chip_plan import ChipPlan
+from dataflows.cubes.tiles import CACHE_BYTES
+from dataflows.run import build_driver
+from db.settings import Settings
+
+
+def build_chips(
+    plan: ChipPlan,
+    *,
+    bands: Sequence[str] | None = None,
+    size: int | None = None,
+    access: Access | None = None,
+    lake: Settings | None = None,
+    cache_bytes: int = CACHE_BYTES,
+    workers: int | None = None,
+    checkpoint_s: float = CHECKPOINT_S,
+    progress: Callable[[Progress], None] | None = None,
+    dbt_invocation_id: str | None = None,
+) -> ChipBuild:
+    """Bring the repository of chips up to a plan: one commit on ``main``, or none where nothing is new.
+
+    An interrupted build of the same plan goes on where its last checkpoint was. What the plan does not speak of (other
+    collections, installations, months) stays as it is.
+
+    Args:
+        plan: installations, scenes and their files; :func:`dataflows.cubes.chip_plan.read_plan` reads it from the lake.
+        bands: common names, in the order that the cube gets; blue, green, red, nir and swir16 as far as a collection has
+            them when omitted.
+        size: pixels along an edge; what a group has, else 128, when omitted.
+        access: credentials of the sources; those of the lake, and public buckets, when omitted.
+        lake: settings; those of the process when omitted.
+        cache_bytes: decoded tiles that are kept in memory.
+        workers: files decoded at the same time; one a core when omitted.
+        checkpoint_s: seconds between checkpoints of an interruptible build.
+        progress: called whenever a chunk is done.
+        dbt_invocation_id: the dbt run that built the plan's tables.
+
+    Raises:
+        CubeError: bands or size are not those that a group has, a collection has none of the bands, or the result does not
+            pass its check; ``main`` is where it was.
+        CubeLockedError: another process builds chips.
+        CubeConflictError: on S3, another build was finished first.
+    """
+    inputs = {
+        "chip_plan": plan,
+        "bands": None if bands is None else list(bands),
+        "size": size,
+        "means": Means(access or Access.of(lake), lake, cache_bytes, workers, checkpoint_s, progress),
+        "dbt_invocation_id": dbt_invocation_id,
+    }
+    return build_driver(chips_dag).execute(["chip_build"], inputs=inputs)["chip_build"]

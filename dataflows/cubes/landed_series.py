@@ -1,0 +1,76 @@
+"""What is computed from cubes, as tables of the lake: one DuckLake commit, or none where it holds that version already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+from icechunk import Session
+
+from dataflows.cubes.chip_statistics import SCHEMA as CHIP_STATISTICS
+from dataflows.cubes.chip_statistics import all_chip_statistics
+from dataflows.cubes.timeseries import SCHEMA as TIMESERIES
+from dataflows.cubes.timeseries import all_timeseries
+from dataflows.raw.landing import transaction
+from db.lake import has_table
+
+TABLES = {"cube_timeseries": TIMESERIES, "cube_chip_statistics": CHIP_STATISTICS}
+
+
+@dataclass(frozen=True)
+class LandedSeries:
+    """What was written.
+
+    Attributes:
+        icechunk_snapshot: version of the chips that it was computed from.
+        rows: rows of each table; empty where the lake held them already.
+    """
+
+    icechunk_snapshot: str
+    rows: dict[str, int]
+
+
+def ensure_tables(lake: duckdb.DuckDBPyConnection) -> None:
+    """Create the tables, empty, where they are missing."""
+    for name, schema in TABLES.items():
+        if not has_table(lake, "landing", name):
+            lake.register("empty_series", schema.empty_table())
+            lake.execute(f"CREATE TABLE IF NOT EXISTS lake.landing.{name} AS SELECT * FROM empty_series")
+            lake.unregister("empty_series")
+
+
+def land_series(lake: duckdb.DuckDBPyConnection, session: Session, *, author: str = "eopv") -> LandedSeries:
+    """Compute time series and chip statistics of a version of the chips, and put them in the place of any other version's.
+
+    ``landing.cube_timeseries`` and ``landing.cube_chip_statistics`` are written in one transaction; every row has the
+    version's snapshot id. Nothing is computed or written where they hold it already.
+
+    Args:
+        lake: a writable connection.
+        session: a version of the repository of chips.
+        author: of the commit.
+
+    Raises:
+        CubeError: there are no chips.
+    """
+    ensure_tables(lake)
+    if _held(lake) == {session.snapshot_id}:
+        return LandedSeries(session.snapshot_id, {})
+    tables: dict[str, pa.Table] = {
+        "cube_timeseries": all_timeseries(session),
+        "cube_chip_statistics": all_chip_statistics(session),
+    }
+    extra: dict[str, object] = {"icechunk_snapshot": session.snapshot_id}
+    with transaction(lake, author, "time series and statistics of chips", extra):
+        for name, table in tables.items():
+            lake.register("series", table)
+            lake.execute(f"DELETE FROM lake.landing.{name}")
+            lake.execute(f"INSERT INTO lake.landing.{name} SELECT * FROM series")
+            lake.unregister("series")
+    return LandedSeries(session.snapshot_id, {name: table.num_rows for name, table in tables.items()})
+
+
+def _held(lake: duckdb.DuckDBPyConnection) -> set[str]:
+    names = " UNION ".join(f"SELECT DISTINCT icechunk_snapshot FROM lake.landing.{name}" for name in TABLES)
+    return {name for (name,) in lake.execute(names).fetchall()}

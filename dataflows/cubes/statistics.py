@@ -1,0 +1,128 @@
+"""Statistics of chips: weighted by coverage for an installation, plain for a whole chip.
+
+The weighted ones are those of exactextract with the mask as coverage fraction: ``mean`` and ``stdev`` weight every valid pixel
+by its covered fraction (``stdev`` is that of the population), ``min`` and ``max`` take every valid pixel that is covered at
+all. The plain ones are ``variance`` of the population (ddof 0), ``skewness`` of Fisher and Pearson without correction for bias
+(scipy.stats.skew), and Shannon's ``entropy`` in bits over the distinct values (scipy.stats.entropy of their counts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class WeightedStatistics:
+    """Arrays of one shape; NaN where no valid pixel is covered, but for ``weight``, which is 0 there.
+
+    Attributes:
+        mean: weighted mean.
+        stdev: weighted standard deviation of the population.
+        min: least value.
+        max: greatest value.
+        weight: sum of the covered fractions of valid pixels, in pixels.
+    """
+
+    mean: NDArray[np.float64]
+    stdev: NDArray[np.float64]
+    min: NDArray[np.float64]
+    max: NDArray[np.float64]
+    weight: NDArray[np.float64]
+
+
+def weighted(values: NDArray[np.floating], coverage: NDArray[np.floating]) -> WeightedStatistics:
+    """Statistics over the pixels of an installation.
+
+    Args:
+        values: shape (…, pixels); NaN where not valid.
+        coverage: covered fraction of each pixel, shape (pixels,).
+
+    Returns:
+        Arrays of shape (…).
+    """
+    covered = coverage > 0
+    values, weights = values[..., covered].astype(np.float64, copy=False), coverage[covered].astype(np.float64)
+    valid = ~np.isnan(values)
+    weight = valid @ weights
+    filled = np.where(valid, values, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = np.where(weight > 0, filled @ weights / weight, np.nan)
+        # About the mean: the difference of squares loses all digits where values are large and alike
+        deviation = np.where(valid, values - mean[..., None], 0.0)
+        stdev = np.where(weight > 0, np.sqrt(np.square(deviation) @ weights / weight), np.nan)
+    least = np.where(valid, values, np.inf).min(axis=-1, initial=np.inf)
+    greatest = np.where(valid, values, -np.inf).max(axis=-1, initial=-np.inf)
+    return WeightedStatistics(mean, stdev, np.where(weight > 0, least, np.nan), np.where(weight > 0, greatest, np.nan), weight)
+
+
+def combined(parts: WeightedStatistics, group: NDArray[np.int64], groups: int) -> WeightedStatistics:
+    """Statistics of groups from those of their parts, as if over all pixels at once (Chan et al. 1979, STAN-CS-79-773).
+
+    Args:
+        parts: arrays of shape (parts, …).
+        group: of each part, shape (parts,).
+        groups: number of groups.
+
+    Returns:
+        Arrays of shape (groups, …).
+    """
+    shape = (groups, *parts.mean.shape[1:])
+    weight, total, squares = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    least, greatest = np.full(shape, np.inf), np.full(shape, -np.inf)
+    there = parts.weight > 0
+    mean = np.where(there, parts.mean, 0.0)
+    np.add.at(weight, group, parts.weight)
+    np.add.at(total, group, parts.weight * mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        joint = np.where(weight > 0, total / weight, np.nan)
+        apart = np.where(there, mean - joint[group], 0.0)
+        np.add.at(squares, group, parts.weight * (np.square(np.where(there, parts.stdev, 0.0)) + np.square(apart)))
+        stdev = np.where(weight > 0, np.sqrt(squares / weight), np.nan)
+    np.minimum.at(least, group, np.where(there, parts.min, np.inf))
+    np.maximum.at(greatest, group, np.where(there, parts.max, -np.inf))
+    some = weight > 0
+    return WeightedStatistics(joint, stdev, np.where(some, least, np.nan), np.where(some, greatest, np.nan), weight)
+
+
+@dataclass(frozen=True)
+class ChipStatistics:
+    """Plain statistics of one band of one chip at one time, in digital numbers.
+
+    Attributes:
+        n_pixels: valid pixels.
+        min: least number, NaN without valid pixels, like the others.
+        max: greatest number.
+        mean: mean.
+        variance: variance of the population.
+        skewness: of Fisher and Pearson; NaN where all numbers are equal.
+        entropy_bits: Shannon entropy over the distinct numbers.
+    """
+
+    n_pixels: int
+    min: float
+    max: float
+    mean: float
+    variance: float
+    skewness: float
+    entropy_bits: float
+
+
+STATISTICS = tuple(field.name for field in fields(ChipStatistics))
+
+
+def plain(numbers: NDArray[np.generic]) -> ChipStatistics:
+    """Statistics of the valid pixels of a chip, shape (n,)."""
+    if numbers.size == 0:
+        return ChipStatistics(0, *[np.nan] * 6)
+    distinct, counts = np.unique(numbers, return_counts=True)
+    share = counts / numbers.size
+    # Everything follows from the histogram, which is an order of magnitude shorter than the pixels
+    mean = float(distinct.astype(np.float64) @ share)
+    deviation = distinct.astype(np.float64) - mean
+    variance = float(np.square(deviation) @ share)
+    skewness = float(deviation**3 @ share) / variance**1.5 if len(distinct) > 1 else np.nan
+    entropy = float(-(share * np.log2(share)).sum()) if len(distinct) > 1 else 0.0
+    return ChipStatistics(numbers.size, float(distinct[0]), float(distinct[-1]), mean, variance, skewness, entropy)

@@ -1,0 +1,177 @@
+"""Reflectances and indices of installations over time, from their chips: one row an installation, scene and variable.
+
+Only pixels that show the ground count (:func:`dataflows.cubes.quality.usable`), each weighted by the share of it that the
+installation covers (``own_mask``). A site of several chips is one: their statistics are combined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import zarr
+from icechunk import Session
+from numpy.typing import NDArray
+
+from dataflows.cubes.chip_blocks import blocks
+from dataflows.cubes.chip_group import ChipGroup
+from dataflows.cubes.indices import computable, spectral_index
+from dataflows.cubes.statistics import WeightedStatistics, combined, weighted
+from db.errors import CubeError, CubeNotFoundError
+
+STATISTICS = ("mean", "stdev", "min", "max", "weight")
+
+SCHEMA = pa.schema(
+    [
+        ("installation_id", pa.string()),
+        ("collection", pa.string()),
+        ("epsg", pa.int32()),
+        ("period", pa.date32()),
+        ("item_id", pa.string()),
+        ("datetime", pa.timestamp("us", "UTC")),
+        ("variable", pa.string()),
+        ("mean", pa.float64()),
+        ("stdev", pa.float64()),
+        ("min", pa.float64()),
+        ("max", pa.float64()),
+        ("covered_m2", pa.float64()),
+        ("clear_share", pa.float64()),
+        ("icechunk_snapshot", pa.string()),
+    ]
+)
+
+
+def chip_paths(session: Session) -> list[str]:
+    """Paths of the groups of chips in a version of the repository, in order."""
+    root = zarr.open_group(session.store, mode="r")
+    return sorted(f"{name}/{inner}" for name, group in root.groups() for inner, _ in group.groups())
+
+
+def opened_group(session: Session, path: str) -> ChipGroup:
+    """A group of chips, to be read.
+
+    Raises:
+        CubeNotFoundError: there is none at that path.
+    """
+    group = ChipGroup.open(session.store, path, read_only=True)
+    if group is None:
+        raise CubeNotFoundError(
+            f"There are no chips at {path!r}.", remedy=f"There are: {', '.join(chip_paths(session)) or 'none'}."
+        )
+    return group
+
+
+def timeseries(session: Session, path: str, *, indices: Sequence[str] | None = None) -> pa.Table:
+    """Coverage-weighted statistics of every installation, scene and variable of a group.
+
+    Args:
+        session: a version of the repository of chips.
+        path: of the group, ``<collection>/epsg-<code>``.
+        indices: names of spectral indices; all that the bands allow when omitted.
+
+    Returns:
+        Rows as :data:`SCHEMA` has them, ordered by installation, period, scene and variable. Variables are common names of
+        bands (reflectance, a share of 1; kelvin for thermal ones; digital numbers where a collection has no calibration) and
+        names of indices. ``covered_m2`` is the covered area that was clear, ``clear_share`` its share of all that is covered;
+        where nothing was clear, the statistics are null.
+
+    Raises:
+        CubeNotFoundError: there is no such group.
+        CubeError: a band of an index is missing.
+    """
+    group = opened_group(session, path)
+    bands = group.bands
+    names = list(computable(list(bands)) if indices is None else indices)
+    variables = [*bands, *names]
+    key = np.asarray(group["scene_key"][:])
+    there = key != 0
+    chip, time = np.nonzero(there)
+    place = np.full(there.shape, -1, np.int64)
+    place[chip, time] = np.arange(len(chip))
+    parts = {name: np.full((len(chip), len(variables)), np.nan) for name in STATISTICS}
+    covered = np.zeros(len(chip))
+    scale, offsets = np.asarray(group["reflectance_scale"][:]), np.asarray(group["reflectance_offset"][:])
+    for block in blocks(group, there):
+        masks = np.asarray(group["own_mask"][block.chips])
+        for index, mask in enumerate(masks):
+            at = block.chips.start + index
+            months = np.flatnonzero(there[at, block.months])
+            if len(months) == 0:
+                continue
+            inside = mask > 0
+            numbers = block.pixels[index][months][:, :, inside].astype(np.float64)
+            numbers[~block.usable[index][months][:, inside][:, None].repeat(len(bands), axis=1)] = np.nan
+            offset = offsets[at, block.months][months]
+            values = numbers * scale[:, None] + offset[:, :, None]
+            reflectance = {band: values[:, number] for number, band in enumerate(bands)}
+            computed = [spectral_index(name, reflectance)[:, None] for name in names]
+            found = weighted(np.concatenate([values, *computed], axis=1), mask[inside])
+            rows = place[at, block.months][months]
+            for name in STATISTICS:
+                parts[name][rows] = getattr(found, name)
+            covered[rows] = mask[inside].sum(dtype=np.float64)
+    return _rows(session, path, group, variables, (chip, time), WeightedStatistics(**parts), covered)
+
+
+def _rows(
+    session: Session,
+    path: str,
+    group: ChipGroup,
+    variables: list[str],
+    where: tuple[NDArray[np.int64], NDArray[np.int64]],
+    parts: WeightedStatistics,
+    covered: NDArray[np.float64],
+) -> pa.Table:
+    """One row an installation, scene and variable, of statistics of chips and scenes."""
+    chip, time = where
+    ids, site = np.unique(np.asarray(group["installation_id"][:]).astype(object), return_inverse=True)
+    items = np.asarray(group["item_id"][:]).astype(object)[chip, time]
+    item_names, item = np.unique(items, return_inverse=True) if len(items) else (items, np.empty(0, np.int64))
+    keys = np.stack([site[chip], time, item])
+    distinct, first, of_group = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    n, width = distinct.shape[1], len(variables)
+    joint = combined(parts, of_group.reshape(-1), n)
+    total = np.bincount(of_group.reshape(-1), covered, n)
+    transform = np.asarray(group["transform"][:])[chip[first]]
+    pixel_m2 = np.abs(transform[:, 0] * transform[:, 4])
+    taken = np.asarray(group["datetime"][:])[chip, time][first]
+    months = group.months[distinct[1]].astype("datetime64[M]").astype("datetime64[D]")
+    order = np.argsort(np.array(variables, object), kind="stable")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        clear = np.where(total[:, None] > 0, joint.weight / total[:, None], np.nan)
+
+    def repeated(values: NDArray) -> NDArray:
+        return np.repeat(values, width)
+
+    def flat(values: NDArray[np.float64]) -> pa.Array:
+        values = values[:, order].reshape(-1)
+        return pa.array(values, mask=np.isnan(values))
+
+    collection, _, code = path.rpartition("/epsg-")
+    columns = [
+        pa.array(repeated(ids[distinct[0]]), pa.string()),
+        pa.repeat(collection, n * width),
+        pa.repeat(pa.scalar(int(code), pa.int32()), n * width),
+        pa.array(repeated(months), pa.date32()),
+        pa.array(repeated(item_names[distinct[2]]), pa.string()),
+        pa.array(repeated(taken)).cast(pa.timestamp("us", "UTC")),
+        pa.array(np.tile(np.array(variables, object)[order], n), pa.string()),
+        *(flat(getattr(joint, name)) for name in ("mean", "stdev", "min", "max")),
+        flat(joint.weight * pixel_m2[:, None]),
+        flat(clear),
+        pa.repeat(session.snapshot_id, n * width),
+    ]
+    return pa.Table.from_arrays(columns, schema=SCHEMA)
+
+
+def all_timeseries(session: Session, *, indices: Sequence[str] | None = None) -> pa.Table:
+    """:func:`timeseries` of every group; indices that a group's bands do not allow are left out there."""
+    tables = []
+    for path in chip_paths(session):
+        possible = computable(list(opened_group(session, path).bands))
+        chosen = possible if indices is None else [name for name in indices if name in possible]
+        tables.append(timeseries(session, path, indices=chosen))
+    if not tables:
+        raise CubeError("There are no chips.", remedy="Run 'eopv cube build' first.")
+    return pa.concat_tables(tables)
