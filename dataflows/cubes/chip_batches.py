@@ -16,7 +16,7 @@ class ChunkBatches:
     """Batches of sample numbers, for ``torch.utils.data.DataLoader(dataset, batch_sampler=…)`` or a loop of one's own.
 
     Chunks are drawn at random and put into a pool until it holds ``mix`` batches; batches are drawn at random from the pool.
-    So every chunk is decoded once an epoch (once a worker at most, with several), and samples of a batch come from several
+    So every chunk is decoded once an epoch (by each worker that gets samples of it), and samples of a batch come from several
     places. The order follows from the seed and the epoch alone.
     """
 
