@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from db.errors import EopvError
-from eopv import build, dag, dataset, docs, explain, ingest, sample, services, sql, stac, status
+from eopv import build, cube, dag, dataset, docs, explain, ingest, lineage, sample, services, sql, stac, status
 from eopv.console import Exit, configure_logging, err
 
 log = logging.getLogger(__name__)
@@ -30,10 +30,12 @@ def options(
 app.command("ingest")(ingest.ingest)
 app.command("build")(build.build)
 app.command("explain")(explain.explain)
+app.command("lineage")(lineage.lineage)
 app.command("sql")(sql.sql)
 app.command("status")(status.status)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(stac.app, name="stac")
+app.add_typer(cube.app, name="cube")
 app.command("dag")(dag.dag)
 app.add_typer(services.app, name="services")
 app.command("sample")(sample.sample)

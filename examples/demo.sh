@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The main job on the bundled sample: generate an imagined region as six published datasets, land them, build the layers,
-# ask four questions. Everything stays in db/demo, so that imagined sites never mix with a real lake.
+# The main job on the bundled sample: generate an imagined region as six published datasets and the imagery of a year, land
+# them, build the layers, ask four questions, build datacubes of the installations, draw one of them. Everything stays in
+# db/demo, so that imagined sites never mix with a real lake.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH" EOPV_HOME="${EOPV_HOME:-$PWD/db/demo}" EOPV_TARGET=local
@@ -11,6 +12,7 @@ ask() { printf '\n\033[1m$ eopv sql "%s"\033[0m\n' "$1"; eopv sql "$1"; }
 started=$SECONDS
 run sample
 run ingest --all --mirror "$EOPV_HOME/sample" --manifest "$EOPV_HOME/sample/doi_manifest.yml"
+run stac ingest --all --mirror "$EOPV_HOME/sample" --manifest "$EOPV_HOME/sample/stac_manifest.yml"
 run build
 ask "
   SELECT level, geometry_kind, count(*) AS observations, round(sum(area_m2) / 1e6, 1) AS area_km2, round(sum(capacity_mw)) AS capacity_mw
@@ -24,4 +26,16 @@ ask "
 ask "
   SELECT dataset, geometry_status, source_file, source_row, substr(source_sha256, 1, 12) AS sha256
   FROM curated.pv_observations WHERE geometry_status != 'valid' ORDER BY dataset, source_row LIMIT 8"
-printf '\nThe lake is in %s (%d s). Ask it more:\n  EOPV_HOME=%s .venv/bin/eopv sql "FROM curated.dataset_summary"\n' "$EOPV_HOME" "$((SECONDS - started))" "$EOPV_HOME"
+
+# One of the sample's scenes is truncated on purpose: what cannot be used is said, and the exit code is 3
+run cube build || [ $? -eq 3 ]
+shown=$(eopv sql -f csv "
+  SELECT installation_id FROM curated.pv_scenes JOIN curated.pv_installations USING (installation_id)
+  GROUP BY installation_id, epsg, area_m2 ORDER BY count(*) DESC, area_m2 DESC NULLS LAST, installation_id LIMIT 1" | tail -n 1)
+ask "
+  SELECT period, item_id, round(mean, 3) AS ndvi, round(clear_share, 2) AS clear_share, icechunk_snapshot
+  FROM curated.pv_timeseries WHERE variable = 'ndvi' AND installation_id = '$shown' ORDER BY period"
+run lineage "$shown"
+run cube preview "$shown" -o "$EOPV_HOME/preview.png"
+printf '\nThe lake is in %s (%d s). Ask it more:\n  EOPV_HOME=%s .venv/bin/eopv sql "FROM curated.dataset_summary"\n  EOPV_HOME=%s .venv/bin/eopv cube open\nThe picture is %s\n' \
+  "$EOPV_HOME" "$((SECONDS - started))" "$EOPV_HOME" "$EOPV_HOME" "$EOPV_HOME/preview.png"

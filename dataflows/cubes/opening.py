@@ -13,6 +13,7 @@ from dataflows.cubes.access import Access
 from dataflows.cubes.reading_store import ReadingStore
 from dataflows.cubes.storage import CubeName
 from dataflows.cubes.store import AsOf
+from dataflows.cubes.timeseries import chip_paths
 from dataflows.cubes.virtual_writing import group_paths, is_group
 from db.errors import CubeNotFoundError
 from db.settings import Settings
@@ -92,18 +93,33 @@ def open_virtual(
         SourceChangedError: when values are read: a file is not the one that was referenced.
     """
     session = store.open_readonly(CubeName.VIRTUAL, as_of, lake=lake, access=access)
-    path = group if is_group(session.store, group) else _only_group(group, group_paths(session.store))
+    path = named_group(session, group, CubeName.VIRTUAL)
     dataset = dataset_of(session, path, chunks=chunks, mask_and_scale=masked, decode_coords="all")
     dataset.attrs["group"] = path
     return _split(dataset) if split_bands else dataset
 
 
-def _only_group(name: str, paths: list[str]) -> str:
-    fitting = [path for path in paths if path.startswith(name.rstrip("/") + "/") or path.startswith(f"{name}-")]
+def named_group(session: icechunk.Session, name: str, cube: CubeName) -> str:
+    """The path of a group, by its path or by a beginning of it that only one group has.
+
+    Args:
+        session: a version of the repository.
+        name: path, or its beginning.
+        cube: the repository.
+
+    Raises:
+        CubeNotFoundError: no group, or more than one, has that name: the message lists those that there are.
+    """
+    if cube is not CubeName.CHIPS and is_group(session.store, name):
+        return name
+    paths = chip_paths(session) if cube is CubeName.CHIPS else group_paths(session.store)
+    fitting = [path for path in paths if path == name or path.startswith((name.rstrip("/") + "/", f"{name}-"))]
+    if name in fitting:
+        return name
     if len(fitting) == 1:
         return fitting[0]
     listed = ", ".join((fitting or paths)[:10]) or "none"
-    found = "Several virtual groups are" if fitting else "No virtual group is"
+    found = f"Several {cube} groups are" if fitting else f"No {cube} group is"
     raise CubeNotFoundError(f"{found} named {name!r}.", remedy=f"Groups: {listed}.")
 
 
