@@ -1,7 +1,8 @@
 """Items from a STAC API, through pystac-client: every page, whatever a server does in between.
 
 What pystac-client leaves to us: retries that honour ``Retry-After`` and cover a connection that breaks inside an answer; pages
-that are empty but not the last, at which it would stop; pages that lead back to themselves; secrets kept out of its log lines.
+that are empty but not the last, at which it would stop; pages that lead back to themselves; secrets kept out of its log lines;
+what a server leaves out of its items.
 """
 
 from __future__ import annotations
@@ -268,7 +269,7 @@ class ApiCatalog:
                 announced = _announced(page)
             for value in page["features"]:
                 found += 1
-                record = Record.of(value, _address(value) or home, base=home)
+                record = Record.of(_with_datetime(value), _address(value) or home, base=home)
                 if record.item is None or policy.accepts(record.item):
                     yield record
                 else:
@@ -324,6 +325,18 @@ def _announced(page: dict[str, Any]) -> int | None:
     context = page.get("context")
     number = page.get("numberMatched", context.get("matched") if isinstance(context, dict) else None)
     return number if isinstance(number, int) else None
+
+
+def _with_datetime(value: Any) -> Any:
+    """The item with the null ``datetime`` that STAC asks of a range of time; pgstac leaves out whatever is null."""
+    properties = value.get("properties") if isinstance(value, dict) else None
+    if (
+        isinstance(properties, dict)
+        and "datetime" not in properties
+        and {"start_datetime", "end_datetime"} <= properties.keys()
+    ):
+        return {**value, "properties": {**properties, "datetime": None}}
+    return value
 
 
 def _address(value: Any) -> str | None:

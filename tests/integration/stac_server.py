@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar, Self
 from urllib.parse import parse_qsl, urlsplit
 
 import shapely
@@ -34,33 +35,45 @@ class Fault:
     body: bytes | None = None  # with status 200: this instead of a page
 
 
-@dataclass
-class StacServer:
-    """Context manager; ``url`` is the landing page."""
+@dataclass(kw_only=True)
+class FaultyServer:
+    """Context manager: a server on loopback whose answers to searches fail when told to; ``url`` is its root."""
 
-    items: list[dict[str, Any]]
-    conformance: list[str] = field(default_factory=lambda: [*CORE, QUERY, *CQL2])
-    methods: tuple[str, ...] = ("GET", "POST")
-    page: int = 3
+    handler: ClassVar[type[FaultyHandler]]
     faults: deque[Fault | None] = field(default_factory=deque)  # one a search request, None: a good answer
-    empty_pages: int = 0  # pages without an item between any two
-    circle: bool = False  # the next link leads to the page itself
-    obeys: bool = True  # whether query and filter are heeded
-    matched: int | None = None  # what is announced, if not the truth
-    next_host: str | None = None
-    searches: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
-    def __enter__(self) -> StacServer:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"stac": self}))
+    def __enter__(self) -> Self:
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (self.handler,), {"stac": self}))
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+@dataclass
+class StacServer(FaultyServer):
+    """A server of the given items; ``url`` is the landing page."""
+
+    items: list[dict[str, Any]]
+    conformance: list[str] = field(default_factory=lambda: [*CORE, QUERY, *CQL2])
+    methods: tuple[str, ...] = ("GET", "POST")
+    page: int = 3
+    empty_pages: int = 0  # pages without an item between any two
+    circle: bool = False  # the next link leads to the page itself
+    obeys: bool = True  # whether query and filter are heeded
+    matched: int | None = None  # what is announced, if not the truth
+    next_host: str | None = None
+    searches: list[dict[str, Any]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        super().__enter__()
+        self.url += "/v1"
+        return self
 
     def landing(self) -> dict[str, Any]:
         search = [
@@ -136,45 +149,33 @@ def _cql2(expression: Any, properties: dict[str, Any]) -> Any:
     raise AssertionError(expression)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class FaultyHandler(BaseHTTPRequestHandler):
+    """Answers of a :class:`FaultyServer`."""
+
     protocol_version = "HTTP/1.1"
-    stac: StacServer
+    stac: FaultyServer
 
-    def do_GET(self) -> None:
-        parts = urlsplit(self.path)
-        if parts.path == "/v1":
-            self._send(200, json.dumps(self.stac.landing()).encode())
-        elif parts.path == "/v1/search":
-            question: dict[str, Any] = dict(parse_qsl(parts.query))
-            if "collections" in question:
-                question["collections"] = question["collections"].split(",")
-            if "intersects" in question:
-                question["intersects"] = json.loads(question["intersects"])
-            self._search(question, "GET")
-        else:
-            self._send(404, b"{}")
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self._search(json.loads(body), "POST")
-
-    def _search(self, question: dict[str, Any], method: str) -> None:
-        self.stac.searches.append(question)
+    def answer_search(self, answer: Callable[[], tuple[int, bytes]]) -> None:
+        """Answer a search, or do what the next fault says in place of it, or to it."""
         self.stac.headers.append(dict(self.headers))
         fault = self.stac.faults.popleft() if self.stac.faults else None
-        if fault is not None and fault.status != 200:
-            if fault.status == 0:
-                self.close_connection = True
-                return
+        if fault is not None and fault.status == 0:
+            self.close_connection = True
+        elif fault is not None and fault.status != 200:
             headers = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
-            self._send(fault.status, b'{"code": "x", "description": "told to fail."}', headers)
-            return
-        body = json.dumps(self.stac.answer(question, method)).encode()
-        if fault is not None and fault.body is not None:
-            body = fault.body
-        self._send(200, body, sent=1.0 if fault is None else fault.sent)
+            self.send(fault.status, b'{"code": "x", "description": "told to fail."}', headers)
+        else:
+            status, body = answer()
+            if fault is not None and fault.body is not None:
+                body = fault.body
+            self.send(status, body, sent=1.0 if fault is None else fault.sent)
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str] | None = None, sent: float = 1.0) -> None:
+    def body(self) -> bytes:
+        """What came with a POST."""
+        return self.rfile.read(int(self.headers["Content-Length"]))
+
+    def send(self, status: int, body: bytes, headers: dict[str, str] | None = None, sent: float = 1.0) -> None:
+        """Send an answer, or its beginning."""
         self.send_response(status)
         for name, value in {"Content-Type": "application/json", **(headers or {}), "Content-Length": str(len(body))}.items():
             self.send_header(name, value)
@@ -185,3 +186,31 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *arguments: Any) -> None:
         """Keep the tests' output readable."""
+
+
+class _Handler(FaultyHandler):
+    stac: StacServer
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path)
+        if parts.path == "/v1":
+            self.send(200, json.dumps(self.stac.landing()).encode())
+        elif parts.path == "/v1/search":
+            question: dict[str, Any] = dict(parse_qsl(parts.query))
+            if "collections" in question:
+                question["collections"] = question["collections"].split(",")
+            if "intersects" in question:
+                question["intersects"] = json.loads(question["intersects"])
+            self._search(question, "GET")
+        else:
+            self.send(404, b"{}")
+
+    def do_POST(self) -> None:
+        self._search(json.loads(self.body()), "POST")
+
+    def _search(self, question: dict[str, Any], method: str) -> None:
+        self.stac.searches.append(question)
+        self.answer_search(lambda: (200, json.dumps(self.stac.answer(question, method)).encode()))
+
+
+StacServer.handler = _Handler
