@@ -13,8 +13,8 @@ import shapely
 from icechunk import Session
 from numpy.typing import NDArray
 
+from dataflows.cubes.nodes import opened_group
 from dataflows.cubes.splits import blocks
-from dataflows.cubes.timeseries import opened_group
 from db import connect
 from db.errors import CubeError
 from db.settings import Settings

@@ -180,13 +180,13 @@ def _group(
     items = encoded.dictionary.to_pylist()
     firsts = rows.take(np.unique(item, return_index=True)[1]).to_pylist()
     collection, epsg = firsts[0]["collection"], firsts[0]["epsg"]
-    found = [_bands(files[name]) for name in items]
-    names = tuple(bands) if bands is not None else _common(found)
+    found = [bands_of(files[name]) for name in items]
+    names = tuple(bands) if bands is not None else common_bands(found)
     if not names:
         raise CubeError(
             f"{collection}: no asset has one of the bands {', '.join(DEFAULT_BANDS)}.", remedy="Name the bands to build."
         )
-    scenes = tuple(_scene(row, names, held, files[name]) for row, held, name in zip(firsts, found, items, strict=True))
+    scenes = tuple(scene_of(row, names, held, files[name]) for row, held, name in zip(firsts, found, items, strict=True))
     ids, site = np.unique(rows["installation_id"].to_numpy(zero_copy_only=False), return_inverse=True)
     periods, which = np.unique(rows["period"].to_numpy(), return_inverse=True)
     month = np.array([month_number(day) for day in periods.astype("datetime64[D]").tolist()], np.int64)[which]
@@ -226,7 +226,7 @@ def _located(
     return cells[rows], shapes, np.cumsum(near)[rows] - 1
 
 
-def _bands(assets: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], int]]:
+def bands_of(assets: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], int]]:
     """For each band the asset that holds it, and its number in that file: data before copies, one band before many."""
 
     def preference(asset: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -241,17 +241,26 @@ def _bands(assets: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], int]
     return held
 
 
-def _common(found: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def common_bands(found: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Those of :data:`DEFAULT_BANDS` that every scene has, of each scene's bands by name."""
     shared = set.intersection(*(set(bands) for bands in found))
     return tuple(band for band in DEFAULT_BANDS if band in shared)
 
 
-def _scene(
+def scene_of(
     row: Mapping[str, Any],
     names: tuple[str, ...],
     held: Mapping[str, tuple[dict[str, Any], int]],
     assets: list[dict[str, Any]],
 ) -> Scene:
+    """A scene's files for the bands that are wanted, and for the classification of its pixels.
+
+    Args:
+        row: of the scene, as :mod:`dataflows.cubes.chip_plan` selects it.
+        names: common names of bands.
+        held: what :func:`bands_of` found.
+        assets: all of the scene.
+    """
     classifying = quality.classification_of([asset["asset_key"] for asset in assets])
     mask = next((_band(asset, 1) for asset in assets if asset["asset_key"] == classifying), None)
     bands = tuple(_band(*held[name]) if name in held else None for name in names)

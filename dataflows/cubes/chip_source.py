@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from dataflows.cubes import quality, store
 from dataflows.cubes.chip_group import ChipGroup
+from dataflows.cubes.nodes import opened_group
 from dataflows.cubes.storage import CubeName
-from dataflows.cubes.timeseries import opened_group
 from db.errors import CubeError
 from db.settings import Settings
 

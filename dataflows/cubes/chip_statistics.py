@@ -7,8 +7,8 @@ import pyarrow as pa
 from icechunk import Session
 
 from dataflows.cubes.chip_blocks import blocks
+from dataflows.cubes.nodes import chip_paths, opened_group
 from dataflows.cubes.statistics import STATISTICS, plain
-from dataflows.cubes.timeseries import chip_paths, opened_group
 from db.errors import CubeError
 
 SCHEMA = pa.schema(

@@ -7,10 +7,10 @@ from typing import Any
 import xarray as xr
 
 from dataflows.cubes import store
+from dataflows.cubes.nodes import chip_paths
 from dataflows.cubes.opening import dataset_of
 from dataflows.cubes.storage import CubeName
 from dataflows.cubes.store import AsOf
-from dataflows.cubes.timeseries import chip_paths
 from db.errors import CubeNotFoundError
 from db.settings import Settings
 

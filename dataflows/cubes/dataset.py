@@ -24,11 +24,11 @@ from dataflows.cubes.chip_combination import Intersection, Part, Union
 from dataflows.cubes.chip_index import KEY, as_series, chip_index, in_bbox, in_cells, in_lake, in_months, in_polygon
 from dataflows.cubes.chip_source import CACHE_BYTES, Channel, ChipSource, Form, RawSample, StoredChips
 from dataflows.cubes.commit_metadata import CommitMetadata
+from dataflows.cubes.nodes import chip_paths, opened_group
 from dataflows.cubes.normalisation import BandStatistics
 from dataflows.cubes.splits import FRACTIONS, RESOLUTION, assigned, blocks, within_reach
 from dataflows.cubes.storage import CubeName
 from dataflows.cubes.store import AsOf
-from dataflows.cubes.timeseries import chip_paths, opened_group
 from db.errors import CubeError, CubeNotFoundError
 from db.settings import Settings
 

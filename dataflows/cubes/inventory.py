@@ -9,10 +9,9 @@ import numpy as np
 import zarr
 
 from dataflows.cubes import store
-from dataflows.cubes.nodes import group_paths
+from dataflows.cubes.nodes import group_paths, opened_group
 from dataflows.cubes.storage import CubeName, Location
 from dataflows.cubes.store import AsOf
-from dataflows.cubes.timeseries import opened_group
 from db.errors import CubeNotFoundError
 from db.settings import Settings
 

@@ -10,8 +10,7 @@ import pyarrow.compute as pc
 from icechunk import Session
 
 from dataflows.cubes.chip_plan import ChipPlan
-from dataflows.cubes.nodes import chip_paths
-from dataflows.cubes.timeseries import opened_group
+from dataflows.cubes.nodes import chip_paths, opened_group
 
 KEY = ["installation_id", "collection", "period"]
 ITEM = ["catalog", "collection", "item_id", "version"]

@@ -6,7 +6,8 @@ import icechunk
 import zarr
 from zarr.errors import GroupNotFoundError
 
-from dataflows.cubes import timeseries
+from dataflows.cubes.chip_group import ChipGroup
+from db.errors import CubeNotFoundError
 
 
 def arrays(session: icechunk.Session) -> dict[str, zarr.Array]:
@@ -29,6 +30,21 @@ def group_paths(session: icechunk.Session) -> list[str]:
 def chip_paths(session: icechunk.Session) -> list[str]:
     """Paths of the groups of chips, in order; none of a repository that nothing was ever written to."""
     try:
-        return timeseries.chip_paths(session)
+        root = zarr.open_group(session.store, mode="r")
     except GroupNotFoundError:
         return []
+    return sorted(f"{name}/{inner}" for name, group in root.groups() for inner, _ in group.groups())
+
+
+def opened_group(session: icechunk.Session, path: str) -> ChipGroup:
+    """A group of chips, to be read.
+
+    Raises:
+        CubeNotFoundError: there is none at that path.
+    """
+    group = ChipGroup.open(session.store, path, read_only=True)
+    if group is None:
+        raise CubeNotFoundError(
+            f"There are no chips at {path!r}.", remedy=f"There are: {', '.join(chip_paths(session)) or 'none'}."
+        )
+    return group

@@ -10,10 +10,10 @@ import xarray as xr
 from dataflows.cubes import store
 from dataflows.cubes import virtual_tiff_workarounds as _codecs  # noqa: F401 - registers the codecs of virtual chunks
 from dataflows.cubes.access import Access
+from dataflows.cubes.nodes import chip_paths
 from dataflows.cubes.reading_store import ReadingStore
 from dataflows.cubes.storage import CubeName
 from dataflows.cubes.store import AsOf
-from dataflows.cubes.timeseries import chip_paths
 from dataflows.cubes.virtual_writing import group_paths, is_group
 from db.errors import CubeNotFoundError
 from db.settings import Settings

@@ -15,7 +15,7 @@ import duckdb
 import shapely
 
 from dataflows.cubes.access import Access
-from dataflows.cubes.chip_scenes import Band, Scene, _bands, _common, _scene
+from dataflows.cubes.chip_scenes import Band, Scene, bands_of, common_bands, scene_of
 from dataflows.cubes.geotiff import RasterHeader, read_headers
 from dataflows.cubes.grid import Grid
 from dataflows.cubes.tiles import Raster, TileReader
@@ -126,13 +126,13 @@ def scenes_of_region(
     """
     for asset in con.execute(assets, asked).to_arrow_table().to_pylist():
         files[asset["catalog"], asset["item_id"]].append(asset)
-    held = {key: _bands(of_item) for key, of_item in files.items()}
-    names = tuple(bands) if bands else _common(held.values()) if held else ()
+    held = {key: bands_of(of_item) for key, of_item in files.items()}
+    names = tuple(bands) if bands else common_bands(held.values()) if held else ()
     if not names:
         raise CubeError(f"The scenes of {collection!r} share no band.", remedy="Name the bands to build.")
     return names, [
         RegionScene(
-            _scene(item, names, held.get(key, {}), files[key]),
+            scene_of(item, names, held.get(key, {}), files[key]),
             shapely.from_wkb(item["footprint"]),
             item["cloud_cover_pct"],
         )

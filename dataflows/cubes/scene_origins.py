@@ -9,8 +9,7 @@ import icechunk
 import numpy as np
 
 from dataflows.cubes.commit_metadata import CommitMetadata, ItemReference
-from dataflows.cubes.nodes import chip_paths
-from dataflows.cubes.timeseries import opened_group
+from dataflows.cubes.nodes import chip_paths, opened_group
 
 
 @dataclass(frozen=True)

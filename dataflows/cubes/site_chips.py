@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from dataflows.cubes import quality
 from dataflows.cubes.chip_group import NO_TIME, ChipGroup
 from dataflows.cubes.indices import spectral_index
-from dataflows.cubes.nodes import chip_paths
+from dataflows.cubes.nodes import chip_paths, opened_group
 from dataflows.cubes.statistics import WeightedStatistics, weighted
-from dataflows.cubes.timeseries import opened_group
 from db.errors import CubeNotFoundError
 
 

@@ -10,15 +10,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-import zarr
 from icechunk import Session
 from numpy.typing import NDArray
 
 from dataflows.cubes.chip_blocks import blocks
 from dataflows.cubes.chip_group import ChipGroup
 from dataflows.cubes.indices import computable, spectral_index
+from dataflows.cubes.nodes import chip_paths, opened_group
 from dataflows.cubes.statistics import WeightedStatistics, combined, weighted
-from db.errors import CubeError, CubeNotFoundError
+from db.errors import CubeError
 
 STATISTICS = ("mean", "stdev", "min", "max", "weight")
 
@@ -40,26 +40,6 @@ SCHEMA = pa.schema(
         ("icechunk_snapshot", pa.string()),
     ]
 )
-
-
-def chip_paths(session: Session) -> list[str]:
-    """Paths of the groups of chips in a version of the repository, in order."""
-    root = zarr.open_group(session.store, mode="r")
-    return sorted(f"{name}/{inner}" for name, group in root.groups() for inner, _ in group.groups())
-
-
-def opened_group(session: Session, path: str) -> ChipGroup:
-    """A group of chips, to be read.
-
-    Raises:
-        CubeNotFoundError: there is none at that path.
-    """
-    group = ChipGroup.open(session.store, path, read_only=True)
-    if group is None:
-        raise CubeNotFoundError(
-            f"There are no chips at {path!r}.", remedy=f"There are: {', '.join(chip_paths(session)) or 'none'}."
-        )
-    return group
 
 
 def timeseries(session: Session, path: str, *, indices: Sequence[str] | None = None) -> pa.Table:

@@ -18,10 +18,9 @@ import zarr
 
 from dataflows.cubes import store
 from dataflows.cubes.conventions import decoded_times
-from dataflows.cubes.nodes import arrays, group_paths
+from dataflows.cubes.nodes import arrays, group_paths, opened_group
 from dataflows.cubes.storage import CubeName
 from dataflows.cubes.store import AsOf
-from dataflows.cubes.timeseries import opened_group
 from db.settings import Settings
 
 
