@@ -35,6 +35,7 @@ bench: ## Run the benchmarks (minutes)
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.build
 	$(BIN)/python -m benchmarks.entity_resolution
+	$(BIN)/python -m benchmarks.cubes
 
 docs: ## Build the documentation into site/
 	@.ci/setup dev

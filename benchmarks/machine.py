@@ -14,7 +14,7 @@ import pyproj
 PACKAGES = ("duckdb", "pyarrow", "pyogrio", "geopandas", "pandas", "shapely", "pyproj", "dbt-core", "dbt-duckdb")
 
 
-def facts() -> dict[str, str | int | float]:
+def facts(packages: tuple[str, ...] = PACKAGES) -> dict[str, str | int | float]:
     """Processor, cores usable by this process, RAM in GiB, load (one-minute average before the measurement), and versions."""
     return {
         "cpu": _cpu_name(),
@@ -25,7 +25,7 @@ def facts() -> dict[str, str | int | float]:
         "python": platform.python_version(),
         "gdal": ".".join(map(str, pyogrio.__gdal_version__)),
         "proj": pyproj.proj_version_str,
-        **{package: version(package) for package in PACKAGES},
+        **{package: version(package) for package in packages},
     }
 
 

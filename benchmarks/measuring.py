@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
@@ -54,13 +55,20 @@ def peak_rss() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def measure(operation: Callable[[], dict[str, Any]]) -> None:
-    """Run the operation once and print its measurement; call it in the child, after all imports."""
+def measure(operation: Callable[[], dict[str, Any]], verified: Callable[[], dict[str, Any]] | None = None) -> None:
+    """Run the operation once and print its measurement; call it in the child, after all imports.
+
+    Args:
+        operation: what is measured; returns details.
+        verified: more details, such as a checksum of the result; made after seconds and memory have been taken.
+    """
     idle = psutil.Process().memory_info().rss
     started, cpu_started = perf_counter(), process_time()
     details = operation()
     seconds, cpu_seconds = perf_counter() - started, process_time() - cpu_started
-    print(json.dumps(asdict(Measurement(seconds, cpu_seconds, peak_rss(), idle, details))))
+    peak = peak_rss()
+    details |= verified() if verified is not None else {}
+    print(json.dumps(asdict(Measurement(seconds, cpu_seconds, peak, idle, details))))
 
 
 def in_child(module: str, *arguments: str) -> Measurement:
@@ -83,6 +91,19 @@ def least_disturbed(attempts: int, run: Callable[[], Measurement]) -> Measuremen
     while len(runs) < attempts and not (runs and runs[-1].foreign_cores <= QUIET_CORES):
         runs.append(run())
     return min(runs, key=lambda run: run.foreign_cores)
+
+
+def medians(runs: list[Measurement], details: dict[str, Any]) -> Measurement:
+    """Median of each quantity of several runs, and the most that was disturbed; ``details`` get every run's seconds."""
+    return replace(
+        runs[0],
+        seconds=median(run.seconds for run in runs),
+        cpu_seconds=median(run.cpu_seconds for run in runs),
+        peak_rss=int(median(run.peak_rss for run in runs)),
+        idle_rss=int(median(run.idle_rss for run in runs)),
+        foreign_cores=max(run.foreign_cores for run in runs),
+        details={"all_seconds": [round(run.seconds, 3) for run in runs], **details},
+    )
 
 
 def _busy_seconds() -> float:

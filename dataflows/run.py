@@ -6,13 +6,16 @@ import logging
 from concurrent.futures import wait
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hamilton import driver
 from hamilton.execution.executors import MultiThreadingExecutor, TaskFuture, TaskFutureWrappingPythonFuture
 from hamilton.execution.grouping import TaskImplementation
 from hamilton.execution.state import TaskState
 from hamilton.lifecycle.base import LifecycleAdapter
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 # Hamilton reports every failing node itself, with a screenful of text; the caller reports it once.
 logging.getLogger("hamilton.execution").setLevel(logging.CRITICAL)
@@ -49,6 +52,7 @@ def build_driver(
     cache_dir: Path | None = None,
     recompute: tuple[str, ...] = (),
     workers: int | None = None,
+    cluster: Client | None = None,
 ) -> driver.Driver:
     """A driver over ``modules``.
 
@@ -59,7 +63,8 @@ def build_driver(
         cache_dir: where results of nodes marked ``@cache(...)`` are kept; no caching when omitted. Every other node is
             executed each time and is no part of a key.
         recompute: cached nodes to execute all the same.
-        workers: threads for ``Parallelizable`` blocks; no parallel blocks are allowed when omitted.
+        workers: threads for ``Parallelizable`` blocks; without these or a cluster, no parallel blocks are allowed.
+        cluster: does ``Parallelizable`` blocks in its processes; inputs and results are pickled.
     """
     builder = driver.Builder().with_modules(*modules).with_config(config or {})
     if adapters:
@@ -68,7 +73,13 @@ def build_driver(
         builder = builder.with_cache(
             path=str(cache_dir), default_behavior="ignore", recompute=list(recompute), log_to_file=False
         )
-    if workers is not None:
+    if cluster is not None:
+        from dataflows.run_on_dask import WaitingDaskExecutor
+
+        builder = builder.enable_dynamic_execution(allow_experimental_mode=True).with_remote_executor(
+            WaitingDaskExecutor(client=cluster)
+        )
+    elif workers is not None:
         builder = builder.enable_dynamic_execution(allow_experimental_mode=True).with_remote_executor(
             WaitingThreadsExecutor(max_tasks=workers)
         )

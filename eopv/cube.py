@@ -180,7 +180,7 @@ def _day(moment: datetime | None) -> date | None:
 def _watched(parts: int) -> Iterator[Watcher]:
     """Bars over the parts, and over the chips and bytes of each group."""
     from dataflows.cubes.building import Watcher
-    from dataflows.cubes.chip_filling import Progress as ChipProgress
+    from dataflows.cubes.chip_means import Progress as ChipProgress
 
     columns = (
         TextColumn("{task.description}"),

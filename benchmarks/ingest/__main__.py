@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks import machine
 from benchmarks.ingest.cases import MAIN_TABLE, OTHER_FORMATS, Case, written
-from benchmarks.measuring import Measurement, in_child, least_disturbed, warm
+from benchmarks.measuring import Measurement, in_child, least_disturbed, medians, warm
 from benchmarks.reporting import CACHE, MIB, RESULTS, console, store
 
 OURS = "landing"
@@ -39,18 +39,7 @@ def compare(case: Case, file: Path, repeats: int, attempts: int, progress: Progr
 
 def summarised(runs: list[Measurement]) -> Measurement:
     """Median of each quantity; ``details`` keep every run's seconds, and the median of those without opening the lake."""
-    return replace(
-        runs[0],
-        seconds=median(run.seconds for run in runs),
-        cpu_seconds=median(run.cpu_seconds for run in runs),
-        peak_rss=int(median(run.peak_rss for run in runs)),
-        idle_rss=int(median(run.idle_rss for run in runs)),
-        foreign_cores=max(run.foreign_cores for run in runs),
-        details={
-            "all_seconds": [round(run.seconds, 3) for run in runs],
-            "dataset_seconds": median(run.details["dataset_seconds"] for run in runs),
-        },
-    )
+    return medians(runs, {"dataset_seconds": median(run.details["dataset_seconds"] for run in runs)})
 
 
 def as_table(results: dict[Case, dict[str, Measurement]]) -> Table:

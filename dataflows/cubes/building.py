@@ -12,7 +12,7 @@ import duckdb
 from dataflows.cubes import store
 from dataflows.cubes.access import Access
 from dataflows.cubes.chip_build import ChipBuild
-from dataflows.cubes.chip_filling import Progress
+from dataflows.cubes.chip_means import Progress
 from dataflows.cubes.chip_plan import ChipPlan, read_plan
 from dataflows.cubes.chips import build_chips
 from dataflows.cubes.commit_metadata import CommitMetadata

@@ -1,45 +1,20 @@
-"""A build of chips, group by group: how it goes about it, and what it did."""
+"""A build of chips, group by group, and what it did."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from dataflows.cubes.access import Access
-from dataflows.cubes.chip_filling import Failure, Filling, GroupResult, Progress, day_of
+from dataflows.cubes.chip_filling import Failure, Filling, GroupResult, day_of
 from dataflows.cubes.chip_group import ChipGroup
+from dataflows.cubes.chip_means import Means
 from dataflows.cubes.chip_scenes import GroupPlan
 from dataflows.cubes.chip_slots import scene_lattices, slots
 from dataflows.cubes.store import Build
-from dataflows.cubes.tiles import CACHE_BYTES, TileReader
+from dataflows.cubes.tiles import TileReader
 from dataflows.cubes.windows import DEFAULT_SIZE
 from db.errors import SourceError
-from db.settings import Settings
-
-CHECKPOINT_S = 60.0
-
-
-@dataclass(frozen=True)
-class Means:
-    """How a build goes about it; none of it shows in the result.
-
-    Attributes:
-        access: credentials of the sources.
-        lake: settings; those of the process where ``None``.
-        cache_bytes: decoded tiles that are kept in memory.
-        workers: files decoded at the same time; one a core where ``None``.
-        checkpoint_s: seconds between checkpoints.
-        progress: called whenever a chunk is done.
-    """
-
-    access: Access
-    lake: Settings | None = None
-    cache_bytes: int = CACHE_BYTES
-    workers: int | None = None
-    checkpoint_s: float = CHECKPOINT_S
-    progress: Callable[[Progress], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,9 +42,8 @@ def build_group(
     plan: GroupPlan,
     reader: TileReader,
     *,
+    means: Means,
     size: int | None = None,
-    checkpoint_s: float = CHECKPOINT_S,
-    progress: Callable[[Progress], None] | None = None,
 ) -> GroupResult:
     """Bring one group up to what a plan wants.
 
@@ -77,9 +51,8 @@ def build_group(
         work: a build of the repository of chips.
         plan: what the group is to hold.
         reader: decodes tiles.
+        means: how.
         size: pixels along an edge of a chip; the group's, else :data:`DEFAULT_SIZE`, when omitted.
-        checkpoint_s: seconds between checkpoints.
-        progress: called whenever a chunk is done.
 
     Raises:
         CubeError: the group holds other bands or another size.
@@ -103,8 +76,7 @@ def build_group(
             dtype=dtype,
             fill=fill,
         )
-    filling = Filling(work, plan, chips, group, reader, checkpoint_s, progress)
-    return filling.run()
+    return Filling(work, plan, chips, group, reader, means).run()
 
 
 def _readable(plan: GroupPlan, reader: TileReader) -> tuple[str, float] | None:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from dataflows.cubes import chips_dag
 from dataflows.cubes.access import Access
-from dataflows.cubes.chip_build import CHECKPOINT_S, ChipBuild, Means, Progress
+from dataflows.cubes.chip_build import ChipBuild
+from dataflows.cubes.chip_means import CHECKPOINT_S, Means, Progress
 from dataflows.cubes.chip_plan import ChipPlan
 from dataflows.cubes.tiles import CACHE_BYTES
 from dataflows.run import build_driver
 from db.settings import Settings
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 
 def build_chips(
@@ -24,6 +29,7 @@ def build_chips(
     workers: int | None = None,
     checkpoint_s: float = CHECKPOINT_S,
     progress: Callable[[Progress], None] | None = None,
+    cluster: Client | None = None,
     dbt_invocation_id: str | None = None,
 ) -> ChipBuild:
     """Bring the repository of chips up to a plan: one commit on ``main``, or none where nothing is new.
@@ -42,6 +48,8 @@ def build_chips(
         workers: files decoded at the same time; one a core when omitted.
         checkpoint_s: seconds between checkpoints of an interruptible build.
         progress: called whenever a chunk is done.
+        cluster: a Dask cluster whose processes do the cutting; this one when omitted. The result is the same, bit for bit.
+            Its workers must reach the sources and the repository by the names that this process has for them.
         dbt_invocation_id: the dbt run that built the plan's tables.
 
     Raises:
@@ -54,7 +62,7 @@ def build_chips(
         "chip_plan": plan,
         "bands": None if bands is None else list(bands),
         "size": size,
-        "means": Means(access or Access.of(lake), lake, cache_bytes, workers, checkpoint_s, progress),
+        "means": Means(access or Access.of(lake), lake, cache_bytes, workers, checkpoint_s, progress, cluster),
         "dbt_invocation_id": dbt_invocation_id,
     }
     return build_driver(chips_dag).execute(["chip_build"], inputs=inputs)["chip_build"]

@@ -12,7 +12,8 @@ import icechunk
 from hamilton.function_modifiers import tag
 
 from dataflows.cubes import chip_check, store
-from dataflows.cubes.chip_build import ChipBuild, Means, build_group
+from dataflows.cubes.chip_build import ChipBuild, build_group
+from dataflows.cubes.chip_means import Means
 from dataflows.cubes.chip_plan import ChipPlan
 from dataflows.cubes.chip_scenes import GroupPlan, group_plans
 from dataflows.cubes.commit_metadata import CommitMetadata, ItemReference
@@ -65,10 +66,7 @@ def _built(chip_groups: list[GroupPlan], chip_metadata: CommitMetadata, size: in
         access=means.access,
     ) as work:
         with TileReader(means.access, cache_bytes=means.cache_bytes, workers=means.workers) as reader:
-            groups = tuple(
-                build_group(work, group, reader, size=size, checkpoint_s=means.checkpoint_s, progress=means.progress)
-                for group in chip_groups
-            )
+            groups = tuple(build_group(work, group, reader, means=means, size=size) for group in chip_groups)
         used = frozenset().union(*(group.scenes for group in groups))
         work.metadata = work.metadata.model_copy(update={"items": _items(chip_groups, used)})
         work.message = f"{sum(group.written for group in groups)} scenes cut for {sum(group.chips for group in groups)} chips"

@@ -14,9 +14,10 @@ import logging
 import os
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
+from operator import itemgetter
 from threading import Lock
 
 import numpy as np
@@ -38,6 +39,7 @@ CACHE_BYTES = 256 * 1024 * 1024
 LEAST_BLOCK = 256
 
 Block = tuple[int, int]
+Tile = tuple[str, Block]  # href, block
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,14 @@ class Part:
                 yield row, column
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """Tiles that are needed together, and what decodes those that are not there yet."""
+
+    tiles: frozenset[Tile]
+    futures: set[Future[None]]
+
+
 class TileReader:
     """Decodes blocks of rasters and cuts windows from them. Not to be shared between threads; it has its own.
 
@@ -96,11 +106,12 @@ class TileReader:
         self._cache_bytes = cache_bytes
         self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="tiles")
         self._rasters: dict[str, Raster | SourceError] = {}
-        self._tiles: OrderedDict[tuple[str, Block], NDArray[np.generic] | SourceError] = OrderedDict()
+        self._tiles: OrderedDict[Tile, NDArray[np.generic] | SourceError] = OrderedDict()
         self._held = 0
         self._lock = Lock()
         self._grids: dict[Grid, Grid] = {}
-        self._known: set[tuple[str, Block]] = set()
+        self._known: dict[str, set[Block]] = {}
+        self._coming: dict[Tile, Future[None]] = {}
         self.decoded = self.wanted = 0
 
     def __enter__(self) -> TileReader:
@@ -110,13 +121,15 @@ class TileReader:
         self._pool.shutdown(cancel_futures=True)
         self._tiles.clear()
 
-    def forget(self) -> None:
-        """Drop all tiles, and what is known of files: those of the next period are others."""
-        self._tiles.clear()
-        self._held = 0
-        self._rasters.clear()
-        self._grids.clear()
-        self._known.clear()
+    def forget(self, hrefs: Iterable[str]) -> None:
+        """Drop all tiles of files, and what is known of them: those of the next period are others."""
+        files = set(hrefs)
+        with self._lock:
+            for key in [key for key in self._tiles if key[0] in files]:
+                self._held -= _size(self._tiles.pop(key))
+        for href in files:
+            self._rasters.pop(href, None)
+            self._known.pop(href, None)
 
     def rasters(self, hrefs: Iterable[str]) -> dict[str, Raster | SourceError]:
         """Facts of many files, several at a time; one that cannot be read has the error in its place."""
@@ -140,38 +153,58 @@ class TileReader:
             raise found
         return found
 
-    def load(self, wanted: Mapping[str, Iterable[Part]]) -> None:
-        """Decode what parts of files need and is not in memory; the files side by side.
+    def begin(self, wanted: Mapping[str, Iterable[Part]]) -> Decoding:
+        """Begin to decode what parts of files need and is not in memory; the files side by side.
 
         Args:
             wanted: href → parts of it; the files are known (:meth:`rasters`) and readable.
+
+        Returns:
+            What to :meth:`finish`, and not to :meth:`trim`, before the parts are cut.
         """
-        jobs, known = [], len(self._known)
-        for href, parts in wanted.items():
-            block = self.raster(href).block
-            blocks = sorted({index for part in parts for index in part.blocks(block)})
-            self._known.update((href, index) for index in blocks)
-            for index in blocks:
-                if (href, index) in self._tiles:
-                    self._tiles.move_to_end((href, index))
-            if absent := [index for index in blocks if (href, index) not in self._tiles]:
-                jobs.append((href, absent))
-        self.wanted += len(self._known) - known
-        for _ in self._pool.map(lambda job: self._decode(*job), jobs):
-            pass
+        blocks = {href: _blocks(self.raster(href), parts) for href, parts in wanted.items()}
+        tiles = [(href, index) for href in blocks for index in sorted(blocks[href])]
+        for href, index in tiles:
+            known = self._known.setdefault(href, set())
+            self.wanted += index not in known
+            known.add(index)
+        with self._lock:
+            for tile in tiles:
+                if tile in self._tiles:
+                    self._tiles.move_to_end(tile)
+            absent = [tile for tile in tiles if tile not in self._tiles and tile not in self._coming]
+        for href, run in groupby(absent, key=itemgetter(0)):
+            indices = [index for _, index in run]
+            future = self._pool.submit(self._decode, href, indices)
+            self._coming.update(((href, index), future) for index in indices)
+        return Decoding(frozenset(tiles), {self._coming[tile] for tile in tiles if tile in self._coming})
+
+    def finish(self, decoding: Decoding) -> None:
+        """Wait for tiles; then their parts can be cut."""
+        for future in decoding.futures:
+            future.result()
+        for tile in decoding.tiles:
+            self._coming.pop(tile, None)
 
     def holds(self, href: str, tile: Block) -> bool:
-        """Whether a tile is in memory."""
-        return (href, tile) in self._tiles
+        """Whether a tile is in memory, or will be soon."""
+        return (href, tile) in self._tiles or (href, tile) in self._coming
 
-    def trim(self) -> None:
-        """Drop the tiles used longest ago until what is held is within ``cache_bytes``."""
-        while self._held > self._cache_bytes and self._tiles:
-            _, tile = self._tiles.popitem(last=False)
-            self._held -= _size(tile)
+    def trim(self, needed: Decoding | None = None) -> None:
+        """Drop the tiles used longest ago until what is held is within ``cache_bytes``.
+
+        Args:
+            needed: tiles that stay, however many.
+        """
+        stay = needed.tiles if needed is not None else frozenset()
+        with self._lock:
+            for key in [key for key in self._tiles if key not in stay]:
+                if self._held <= self._cache_bytes:
+                    return
+                self._held -= _size(self._tiles.pop(key))
 
     def cut(self, raster: Raster, band: int, part: Part, out: NDArray[np.generic]) -> None:
-        """Copy a part of a band into an array of its shape, from tiles that :meth:`load` decoded.
+        """Copy a part of a band into an array of its shape, from tiles that are decoded (:meth:`finish`).
 
         Args:
             raster: file.
@@ -239,6 +272,10 @@ class TileReader:
             self._tiles[href, index] = tile
             self._held += _size(tile)
             self.decoded += 1
+
+
+def _blocks(raster: Raster, parts: Iterable[Part]) -> set[Block]:
+    return {index for part in parts for index in part.blocks(raster.block)}
 
 
 def _runs(blocks: list[Block]) -> Iterator[list[Block]]:

@@ -20,7 +20,7 @@ import xarray as xr
 from chip_world import BANDS, COLLECTION, COLUMNS, EPSG, ROWS, Asset, World, by_rasterio, metres, opened, square
 
 from dataflows.cubes import store
-from dataflows.cubes.chip_build import Progress
+from dataflows.cubes.chip_means import Progress
 from dataflows.cubes.chip_plan import ChipPlan
 from dataflows.cubes.chips import ChipBuild, build_chips
 from dataflows.cubes.commit_metadata import CommitMetadata

@@ -18,7 +18,7 @@ from range_server import RangeServer
 
 from dataflows.cubes import store
 from dataflows.cubes.access import Access
-from dataflows.cubes.chip_build import Progress
+from dataflows.cubes.chip_means import Progress
 from dataflows.cubes.chips import build_chips
 from dataflows.cubes.outlines import projected
 from dataflows.cubes.quality import Quality
