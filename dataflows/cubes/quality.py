@@ -133,4 +133,5 @@ def classify(classification: NDArray[np.integer] | None, key: str | None, nodata
 
 def usable(quality: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels whose values may be taken for the ground's: clear, or of a collection that classifies nothing."""
-    return np.isin(quality, USABLE)
+    # Many times as fast as np.isin, which sorts or builds a table
+    return np.logical_or.reduce([quality == each for each in USABLE])
