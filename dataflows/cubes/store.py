@@ -19,7 +19,7 @@ from dataflows.cubes.access import Access
 from dataflows.cubes.commit_metadata import CommitMetadata
 from dataflows.cubes.locks import WAIT_S, process_lock
 from dataflows.cubes.storage import CubeName, Location, configuration, open_repository
-from db.errors import CubeConflictError, CubeNotFoundError, SnapshotNotFoundError
+from db.errors import CubeConflictError, CubeError, CubeNotFoundError, SnapshotNotFoundError
 from db.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -204,6 +204,7 @@ def build(
     Raises:
         CubeLockedError: another process still writes after ``wait_s`` seconds.
         CubeConflictError: on S3, another build moved ``main`` meanwhile; nothing of this one is visible.
+        CubeError: the storage refused (full, out of reach, forbidden); nothing of this build is visible.
     """
     with writing(name, lake=lake, wait_s=wait_s) as location:
         repo = _open_or_create(location, access or Access.of(location.lake), tuple(prefixes))
@@ -219,12 +220,24 @@ def build(
             yield work
             if work._has_changes:
                 _finish(work, tag)
+        except icechunk.IcechunkError as error:
+            keep = resume is not None and repo.lookup_branch(branch) != base
+            raise CubeError(
+                f"The {name} cubes at {location} could not be written: {_reason(error)}.",
+                remedy="They are as they were before. See to the storage (room, reach, permission) and run it again.",
+            ) from error
         except BaseException:
             keep = resume is not None and repo.lookup_branch(branch) != base
             raise
         finally:
             if not keep:
                 _drop(repo, branch)
+
+
+def _reason(error: icechunk.IcechunkError) -> str:
+    """The cause of an error without its trace."""
+    lines = [line.strip(" |│×╰─▶\t") for line in str(error).splitlines()]
+    return next((line for line in lines if line), type(error).__name__)
 
 
 def _finish(work: Build, tag: str | None) -> None:
