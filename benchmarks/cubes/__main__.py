@@ -23,6 +23,7 @@ from benchmarks.cubes.scenes import Scenes, written
 from benchmarks.measuring import Measurement, in_child, least_disturbed, medians, warm
 from benchmarks.reporting import CACHE, MIB, RESULTS, console, store
 from db import services
+from db.connection import with_services
 from db.settings import Settings, Target
 
 # 12 dates × 4 bands × 2048²: 200 chips of 64 pixels meet each of its 16 tiles
@@ -148,17 +149,7 @@ def s3_lake(home: Path) -> Iterator[Settings]:
     dev = Settings(home=home, target=Target.DEV, _env_file=None)
     services.up(dev)
     try:
-        up = services.endpoints(dev)
-        yield Settings(
-            home=home,
-            target=Target.PROD,
-            catalog_dsn=up.catalog_dsn,
-            data_path=f"s3://{up.bucket}/benchmark/",
-            s3_endpoint=up.s3_endpoint,
-            s3_access_key_id=up.s3_access_key_id,
-            s3_secret_access_key=up.s3_secret_access_key,
-            _env_file=None,
-        )
+        yield with_services(dev)
     finally:
         services.down(dev)
 

@@ -7,11 +7,9 @@ from typing import Any
 import xarray as xr
 
 from dataflows.cubes import store
-from dataflows.cubes.nodes import chip_paths
-from dataflows.cubes.opening import dataset_of
+from dataflows.cubes.opening import dataset_of, named_group
 from dataflows.cubes.storage import CubeName
 from dataflows.cubes.store import AsOf
-from db.errors import CubeNotFoundError
 from db.settings import Settings
 
 
@@ -34,10 +32,5 @@ def open_chips(group: str, *, chunks: Any = None, as_of: AsOf | None = None, lak
         SnapshotNotFoundError: there is no such version.
     """
     session = store.open_readonly(CubeName.CHIPS, as_of, lake=lake)
-    paths = chip_paths(session)
-    fitting = [path for path in paths if path == group or path.startswith(group.rstrip("/") + "/")]
-    if len(fitting) != 1:
-        found = "Several groups of chips are" if fitting else "No group of chips is"
-        listed = ", ".join(fitting or paths) or "none"
-        raise CubeNotFoundError(f"{found} named {group!r}.", remedy=f"Groups: {listed}.")
-    return dataset_of(session, fitting[0], chunks=chunks).assign_attrs(group=fitting[0])
+    path = named_group(session, group, CubeName.CHIPS)
+    return dataset_of(session, path, chunks=chunks).assign_attrs(group=path)

@@ -220,14 +220,13 @@ def build(
             yield work
             if work._has_changes:
                 _finish(work, tag)
-        except icechunk.IcechunkError as error:
+        except BaseException as error:
             keep = resume is not None and repo.lookup_branch(branch) != base
-            raise CubeError(
-                f"The {name} cubes at {location} could not be written: {_reason(error)}.",
-                remedy="They are as they were before. See to the storage (room, reach, permission) and run it again.",
-            ) from error
-        except BaseException:
-            keep = resume is not None and repo.lookup_branch(branch) != base
+            if isinstance(error, icechunk.IcechunkError):
+                raise CubeError(
+                    f"The {name} cubes at {location} could not be written: {_reason(error)}.",
+                    remedy="They are as they were before. See to the storage (room, reach, permission) and run it again.",
+                ) from error
             raise
         finally:
             if not keep:

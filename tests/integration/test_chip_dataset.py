@@ -22,7 +22,7 @@ import shapely
 from chip_world import BANDS, COLLECTION, COLUMNS, EPSG, ROWS, Item, World, by_rasterio, square
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_cube_store import on_s3
+from lakes_on_s3 import on_s3
 
 from dataflows.cubes.chip_group import ChipGroup
 from dataflows.cubes.chip_plan import ChipPlan

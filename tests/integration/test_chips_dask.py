@@ -18,7 +18,7 @@ import pytest
 import zarr
 from chip_world import BANDS, COLLECTION, EPSG, World, square
 from distributed import Client, LocalCluster
-from test_cube_store import on_s3
+from lakes_on_s3 import on_s3
 from zarr.core.buffer import default_buffer_prototype
 
 from dataflows.cubes import scale_out, store

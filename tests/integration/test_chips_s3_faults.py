@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from chip_world import BANDS, World, by_rasterio, opened, square
+from lakes_on_s3 import on_s3
 from s3_gateway import S3Gateway
 
 from dataflows.cubes import store
 from dataflows.cubes.chips import build_chips
-from db.connection import with_services
 from db.errors import CubeError
 from db.settings import Settings
 
@@ -32,8 +32,7 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def lake(dev: Settings, tmp_path: Path) -> Settings:
     """Without cubes, on S3."""
-    up = with_services(dev)
-    return up.model_copy(update={"data_path": f"s3://{up.data_path.split('/')[2]}/{tmp_path.name}/"})
+    return on_s3(dev, tmp_path.name)
 
 
 def behind(lake: Settings, gateway: S3Gateway) -> Settings:

@@ -15,6 +15,7 @@ import numpy as np
 import obstore
 import pytest
 import zarr
+from lakes_on_s3 import on_s3
 from range_server import RangeServer
 from rasters import pixels, read_raster, same_bits, scene, write_raster
 from virtual_comparison import compared, few
@@ -24,7 +25,7 @@ from dataflows.cubes.access import Access
 from dataflows.cubes.commit_metadata import CommitMetadata
 from dataflows.cubes.locks import process_lock
 from dataflows.cubes.virtual import build_virtual
-from db import Settings, services
+from db import Settings
 from db.errors import CubeConflictError, CubeLockedError, CubeNotFoundError, SnapshotNotFoundError, SourceChangedError
 from db.settings import Target
 
@@ -37,20 +38,6 @@ def lake(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     if request.param == "folder":
         return Settings(home=tmp_path / "home", _env_file=None)
     return on_s3(request.getfixturevalue("dev"), tmp_path.name)
-
-
-def on_s3(dev: Settings, name: str) -> Settings:
-    up = services.endpoints(dev)
-    return Settings(
-        home=dev.home,
-        target=Target.PROD,
-        catalog_dsn=up.catalog_dsn,
-        data_path=f"s3://{up.bucket}/{name}/",
-        s3_endpoint=up.s3_endpoint,
-        s3_access_key_id=up.s3_access_key_id,
-        s3_secret_access_key=up.s3_secret_access_key,
-        _env_file=None,
-    )
 
 
 def write(lake: Settings, value: int, **options) -> store.Build:

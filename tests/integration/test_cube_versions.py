@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from chip_world import BANDS, COLLECTION, EPSG, World, opened, square
+from lakes_on_s3 import on_s3
 from rasters import pixels, scene, write_raster
-from test_cube_store import on_s3
 
 from dataflows.cubes import store
 from dataflows.cubes.chips import build_chips
