@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 from acquisition_support import IMPATIENT
+from pgstac_server import PgstacServer
 from publishing import Publisher
 from repository_server import RepositoryServer
 from sample_lake import SampleLake, build_sample_lake
+from scene_lake import SceneLake, build_scene_lake
+from stac_gateway import Gateway
+from stac_searches import World, made, published
 
 from dataflows.sample import SampleWorld, generate
 from db import connect, services
@@ -46,6 +50,12 @@ def sample_lake(sample_world: SampleWorld, tmp_path_factory: pytest.TempPathFact
     return build_sample_lake(Settings(home=home, _env_file=None), sample_world)
 
 
+@pytest.fixture(scope="module")
+def scene_lake(sample_lake: SampleLake, tmp_path_factory: pytest.TempPathFactory) -> SceneLake:
+    """A copy of the sample's lake with its imagery's items, and the scenes chosen: one a module, which may add cubes to it."""
+    return build_scene_lake(sample_lake, tmp_path_factory.mktemp("scenes") / "home")
+
+
 @pytest.fixture(scope="session")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     """PostgreSQL and S3 running, for tests of the xdist group "services", which share a process; keep to names of your own."""
@@ -62,3 +72,25 @@ def publisher(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Publisher]:
     settings = Settings(home=folder / "home", _env_file=None)
     with connect(lake=settings) as con:
         yield Publisher(settings, folder / "mirror", con)
+
+
+@pytest.fixture(scope="session")
+def pgstac() -> Iterator[PgstacServer]:
+    """A real STAC API server, for tests of the xdist group "pgstac", which share a process."""
+    with PgstacServer() as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["made", pytest.param("published", marks=pytest.mark.realdata)])
+def stac_world(request: pytest.FixtureRequest, pgstac: PgstacServer) -> World:
+    """Items in the real STAC API server: some made for the tests, then the mirror's."""
+    world = made() if request.param == "made" else published(request.getfixturevalue("mirror"))
+    world.load(pgstac)
+    return world
+
+
+@pytest.fixture
+def gateway(pgstac: PgstacServer) -> Iterator[Gateway]:
+    """What clients of the real STAC API server ask in its place, and what fails when told to."""
+    with Gateway(behind=pgstac.url) as running:
+        yield running

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# PostgreSQL with PostGIS for test_stac_api_pgstac.py, by the system's package manager where it is not there yet.
+# PostgreSQL with PostGIS for pgstac_server.py, by the system's package manager where it is not there yet.
 # Prints the folder of PostgreSQL's programs. Status 77: it cannot be had here, the reason is on standard error.
 # No service is started, and none is needed: the test makes a cluster of its own.
 set -euo pipefail

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scene_lake import SceneLake
 from test_docs_examples import blocks
-from test_scenes import SceneLake, lake  # noqa: F401 - the fixture
 
 from dataflows.cubes.chip_plan import read_plan
 from dataflows.cubes.chips import build_chips
@@ -26,11 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def built(lake: SceneLake) -> SceneLake:  # noqa: F811
-    with connect(read_only=True, lake=lake.settings) as con:
+def built(scene_lake: SceneLake) -> SceneLake:
+    with connect(read_only=True, lake=scene_lake.settings) as con:
         plan = read_plan(con)
-    build_chips(plan, size=64, lake=lake.settings)
-    return lake
+    build_chips(plan, size=64, lake=scene_lake.settings)
+    return scene_lake
 
 
 def run(settings: Settings, folder: Path, *command: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from chip_world import by_rasterio, opened
-from test_scenes import SceneLake, lake  # noqa: F401 - the fixture
+from scene_lake import SceneLake
 
 from dataflows.cubes import store
 from dataflows.cubes.chip_plan import ChipPlan, read_plan
@@ -24,22 +24,22 @@ pytestmark = pytest.mark.xdist_group("scenes")
 
 
 @pytest.fixture(scope="module")
-def plan(lake: SceneLake) -> ChipPlan:  # noqa: F811
-    with connect(read_only=True, lake=lake.settings) as con:
+def plan(scene_lake: SceneLake) -> ChipPlan:
+    with connect(read_only=True, lake=scene_lake.settings) as con:
         return read_plan(con)
 
 
-def test_the_plan_has_the_lakes_scenes_and_their_files(lake: SceneLake, plan: ChipPlan):  # noqa: F811
-    chosen = lake.frame("SELECT installation_id, item_id, period FROM curated.pv_scenes")
+def test_the_plan_has_the_lakes_scenes_and_their_files(scene_lake: SceneLake, plan: ChipPlan):
+    chosen = scene_lake.frame("SELECT installation_id, item_id, period FROM curated.pv_scenes")
     assert plan.scenes.num_rows == len(chosen) > 20
     assert set(plan.scenes["installation_id"].to_pylist()) <= set(plan.installations["installation_id"].to_pylist())
     assert {Path(href).suffix for href in plan.assets["href"].to_pylist()} == {".tif"}
     assert plan.snapshot_id is not None
 
 
-def test_a_plan_can_be_narrowed(lake: SceneLake, plan: ChipPlan):  # noqa: F811
+def test_a_plan_can_be_narrowed(scene_lake: SceneLake, plan: ChipPlan):
     chosen = plan.scenes["installation_id"].to_pylist()[:3]
-    with connect(read_only=True, lake=lake.settings) as con:
+    with connect(read_only=True, lake=scene_lake.settings) as con:
         part = read_plan(con, first_period=date(2025, 4, 1), last_period=date(2025, 6, 1), installations=chosen)
         nothing = read_plan(con, collections=["other"])
     assert set(part.scenes["installation_id"].to_pylist()) <= set(chosen)
@@ -54,8 +54,8 @@ def test_a_lake_without_scenes_says_what_to_do(tmp_path: Path):
         read_plan(con)
 
 
-def test_the_samples_chips(lake: SceneLake, plan: ChipPlan):  # noqa: F811
-    result = build_chips(plan, size=64, lake=lake.settings)
+def test_the_samples_chips(scene_lake: SceneLake, plan: ChipPlan):
+    result = build_chips(plan, size=64, lake=scene_lake.settings)
     assert [group.path for group in result.groups] == ["helia-s2-l2a/epsg-32627", "helia-s2-l2a/epsg-32628"]
     # One file of the sample is truncated on purpose
     assert {failure.item_id for failure in result.failures} <= {"HELIA_T27_20251026"}
@@ -65,7 +65,7 @@ def test_the_samples_chips(lake: SceneLake, plan: ChipPlan):  # noqa: F811
         if asset["item_id"] != "HELIA_T28_20250817"  # on another grid on purpose
     }
     for group in result.groups:
-        cube = opened(lake.settings, group.path)
+        cube = opened(scene_lake.settings, group.path)
         assert list(cube.band.values) == ["blue", "green", "red", "nir", "swir16"]
         assert cube.own_mask.values.sum(axis=(1, 2)).min() > 0
         compared = 0
@@ -81,23 +81,23 @@ def test_the_samples_chips(lake: SceneLake, plan: ChipPlan):  # noqa: F811
         for month, offset in (("2025-02", 0.0), ("2025-04", 0.0), ("2025-08", -0.1), ("2025-10", -0.1)):
             found = cube.reflectance_offset.values[:, months == month]
             assert set(found[~np.isnan(found)]) <= {offset}
-    commit = next(iter(store.repository("chips", lake=lake.settings).ancestry(branch="main")))
+    commit = next(iter(store.repository("chips", lake=scene_lake.settings).ancestry(branch="main")))
     assert CommitMetadata.of(commit).ducklake_snapshot_id == plan.snapshot_id
-    assert build_chips(plan, size=64, lake=lake.settings).snapshot_id is None
+    assert build_chips(plan, size=64, lake=scene_lake.settings).snapshot_id is None
 
 
-def test_series_of_the_samples_chips_are_curated(lake: SceneLake, plan: ChipPlan):  # noqa: F811
-    build_chips(plan, size=64, lake=lake.settings)
-    session = store.open_readonly("chips", lake=lake.settings)
-    with connect(lake=lake.settings) as con:
+def test_series_of_the_samples_chips_are_curated(scene_lake: SceneLake, plan: ChipPlan):
+    build_chips(plan, size=64, lake=scene_lake.settings)
+    session = store.open_readonly("chips", lake=scene_lake.settings)
+    with connect(lake=scene_lake.settings) as con:
         landed = land_series(con, session)
-    results = run_dbt("build", lake.settings, arguments=("--select", "tag:cubes"))
+    results = run_dbt("build", scene_lake.settings, arguments=("--select", "tag:cubes"))
     assert [result for result in results if result.failed] == []
     tables = {"pv_timeseries": "cube_timeseries", "chip_statistics": "cube_chip_statistics"}
-    counts = {name: len(lake.frame(f"FROM curated.{table}")) for table, name in tables.items()}
+    counts = {name: len(scene_lake.frame(f"FROM curated.{table}")) for table, name in tables.items()}
     assert counts == landed.rows
     assert min(counts.values()) > 100
-    frame = lake.frame(
+    frame = scene_lake.frame(
         "SELECT * FROM curated.pv_timeseries JOIN curated.pv_installations USING (installation_id) WHERE variable = 'ndvi'"
     )
     assert set(frame["icechunk_snapshot"]) == {session.snapshot_id}

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
-from test_scenes import SceneLake, lake  # noqa: F401 - the fixture
+from scene_lake import SceneLake
 
 from dataflows import lineage
 from dataflows.cubes.storage import CubeName
@@ -62,13 +62,13 @@ class CubeLake:
 
 
 @pytest.fixture(scope="module")
-def cubes(lake: SceneLake) -> CubeLake:  # noqa: F811
+def cubes(scene_lake: SceneLake) -> CubeLake:
     """Cubes of spring, then of the whole year."""
-    results = json.loads((lake.settings.home / "dbt" / "target" / "run_results.json").read_text())
-    with using(lake.settings):
+    results = json.loads((scene_lake.settings.home / "dbt" / "target" / "run_results.json").read_text())
+    with using(scene_lake.settings):
         first = ran("cube", "build", "--to", "2025-04", "--json")
         second = ran("cube", "build", "--json")
-    return CubeLake(lake, results["metadata"]["invocation_id"], first, second)
+    return CubeLake(scene_lake, results["metadata"]["invocation_id"], first, second)
 
 
 @pytest.fixture

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import geopandas as gpd
@@ -14,67 +12,25 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from sample_lake import RUN, SampleLake
+from scene_lake import SceneLake
 
-from dataflows.elt import run_dbt
-from dataflows.raw.stac_ingest import CatalogOutcome, StacOptions, ingest_catalogs
 from dataflows.sample.region import LOCAL_CRS
-from db import Settings, connect
+from db import connect
 from db.errors import BuildError
-from ingest.stac_manifest import load_stac_manifest
 
-SCENES = ("--select", "path:models/raw/scenes+")
 TABLES = ("staging.stg_stac_items", "staging.stg_stac_assets", "prepared.prep_scene_candidates", "curated.pv_scenes")
 
 
-@dataclass(frozen=True)
-class SceneLake:
-    """A lake with installations, and the folder that the imagery's catalog is in."""
-
-    settings: Settings
-    mirror: Path
-    manifest: Path
-
-    def ingest(self) -> CatalogOutcome:
-        catalogs = load_stac_manifest(self.manifest).available()
-        (outcome,) = ingest_catalogs(catalogs, StacOptions(self.settings, mirror=str(self.mirror), offline=True, run=RUN))
-        return outcome
-
-    def build(self, **changed: Any) -> None:
-        results = run_dbt("build", self.settings, arguments=(*SCENES, "--vars", json.dumps(changed)))
-        assert [result for result in results if result.failed] == []
-
-    def frame(self, text: str) -> pd.DataFrame:
-        with connect(read_only=True, lake=self.settings) as con:
-            return con.sql(text).df()
-
-    def documents(self) -> list[dict[str, Any]]:
-        """The items as they are on disk."""
-        return [json.loads(path.read_text()) for path in sorted((self.mirror / "stac").rglob("HELIA_*.json"))]
-
-
 @pytest.fixture(scope="module")
-def lake(sample_lake: SampleLake, tmp_path_factory: pytest.TempPathFactory) -> SceneLake:
-    """The sample's lake and its imagery; read it, do not change it."""
-    folder = tmp_path_factory.mktemp("scenes")
-    shutil.copytree(sample_lake.settings.home, folder / "home")
-    settings = sample_lake.settings.model_copy(update={"home": folder / "home"})
-    lake = SceneLake(settings, sample_lake.world.folder, sample_lake.world.stac_manifest)
-    outcome = lake.ingest()
-    assert (outcome.status, outcome.new, outcome.quarantined) == ("landed", 12, 0), outcome
-    lake.build()
-    return lake
-
-
-@pytest.fixture(scope="module")
-def pairs(lake: SceneLake) -> pd.DataFrame:
+def pairs(scene_lake: SceneLake) -> pd.DataFrame:
     """Installations and scenes that meet, by GeoPandas, with the share covered in an equal-area projection."""
-    table = lake.frame("SELECT installation_id, ST_AsWKB(geometry) AS wkb FROM curated.pv_installations")
+    table = scene_lake.frame("SELECT installation_id, ST_AsWKB(geometry) AS wkb FROM curated.pv_installations")
     sites = gpd.GeoDataFrame(
         table[["installation_id"]], geometry=shapely.from_wkb([*map(bytes, table["wkb"])]), crs="EPSG:4326"
     )
     scenes = gpd.GeoDataFrame.from_features(
-        [{**item, "properties": {"item_id": item["id"], **item["properties"]}} for item in lake.documents()], crs="EPSG:4326"
+        [{**item, "properties": {"item_id": item["id"], **item["properties"]}} for item in scene_lake.documents()],
+        crs="EPSG:4326",
     )
     met = gpd.sjoin(sites.to_crs(LOCAL_CRS), scenes.to_crs(LOCAL_CRS), predicate="intersects")
     outlines = scenes.to_crs(LOCAL_CRS).geometry.to_numpy()[met["index_right"]]
@@ -92,11 +48,11 @@ def test_without_imagery_there_are_no_scenes_but_all_tables(sample_lake):
     assert columns[:7] == ["installation_id", "catalog", "collection", "item_id", "version", "period", "rank"]
 
 
-def test_items_and_assets_are_typed_as_the_documents_say(lake):
-    items = lake.frame("SELECT * EXCLUDE (footprint) FROM staging.stg_stac_items").set_index("item_id")
-    assets = lake.frame("SELECT * FROM staging.stg_stac_assets").set_index(["item_id", "asset_key"])
+def test_items_and_assets_are_typed_as_the_documents_say(scene_lake):
+    items = scene_lake.frame("SELECT * EXCLUDE (footprint) FROM staging.stg_stac_items").set_index("item_id")
+    assets = scene_lake.frame("SELECT * FROM staging.stg_stac_assets").set_index(["item_id", "asset_key"])
     assert len(assets) == 12 * 6
-    for document in lake.documents():
+    for document in scene_lake.documents():
         said, row = document["properties"], items.loc[document["id"]]
         assert row["cloud_cover_pct"] == said["eo:cloud_cover"]
         assert row["sun_elevation_deg"] == said["view:sun_elevation"]
@@ -116,18 +72,18 @@ def test_items_and_assets_are_typed_as_the_documents_say(lake):
             assert Path(file["href"]).is_file()
 
 
-def test_candidates_are_the_pairs_that_geopandas_finds(lake, pairs):
-    found = lake.frame("SELECT installation_id, item_id, covered_share FROM prepared.prep_scene_candidates")
+def test_candidates_are_the_pairs_that_geopandas_finds(scene_lake, pairs):
+    found = scene_lake.frame("SELECT installation_id, item_id, covered_share FROM prepared.prep_scene_candidates")
     ours, theirs = (table.set_index(["installation_id", "item_id"])["covered_share"].sort_index() for table in (found, pairs))
     assert len(ours) > 50
     assert ours.index.equals(theirs.index)
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-4)
 
 
-def test_scenes_are_the_least_cloudy_whole_ones_of_each_month(lake, pairs):
+def test_scenes_are_the_least_cloudy_whole_ones_of_each_month(scene_lake, pairs):
     whole = pairs[pairs["covered_share"] > 1 - 1e-9].assign(period=pairs["datetime"].str[:7] + "-01")
     best = whole.sort_values(["eo:cloud_cover", "view:off_nadir", "datetime"]).drop_duplicates(["installation_id", "period"])
-    found = lake.frame("SELECT installation_id, period::VARCHAR AS period, item_id FROM curated.pv_scenes")
+    found = scene_lake.frame("SELECT installation_id, period::VARCHAR AS period, item_id FROM curated.pv_scenes")
     assert sorted(found.itertuples(index=False, name=None)) == sorted(
         best[["installation_id", "period", "item_id"]].itertuples(index=False, name=None)
     )
@@ -135,10 +91,12 @@ def test_scenes_are_the_least_cloudy_whole_ones_of_each_month(lake, pairs):
     assert {item_id[-8:] for item_id in found["item_id"]} >= {"20250603", "20250817"}
 
 
-def test_an_item_that_changed_is_chosen_by_its_new_version(lake, tmp_path):
-    shutil.copytree(lake.settings.home, tmp_path / "home")
-    shutil.copytree(lake.mirror / "stac", tmp_path / "mirror" / "stac")
-    changed = SceneLake(lake.settings.model_copy(update={"home": tmp_path / "home"}), tmp_path / "mirror", lake.manifest)
+def test_an_item_that_changed_is_chosen_by_its_new_version(scene_lake, tmp_path):
+    shutil.copytree(scene_lake.settings.home, tmp_path / "home")
+    shutil.copytree(scene_lake.mirror / "stac", tmp_path / "mirror" / "stac")
+    changed = SceneLake(
+        scene_lake.settings.model_copy(update={"home": tmp_path / "home"}), tmp_path / "mirror", scene_lake.manifest
+    )
     for file in (tmp_path / "mirror").rglob("HELIA_*_20250603.json"):
         item = json.loads(file.read_text())
         item["properties"] |= {"eo:cloud_cover": 99.5, "updated": "2026-01-01T00:00:00Z"}
@@ -152,19 +110,19 @@ def test_an_item_that_changed_is_chosen_by_its_new_version(lake, tmp_path):
     assert set(versions.loc[versions["cloud_cover_pct"] == 99.5, "version"]) == {2}
 
 
-def test_a_wrong_policy_is_refused_with_what_is_known(lake):
+def test_a_wrong_policy_is_refused_with_what_is_known(scene_lake):
     with pytest.raises(BuildError, match="least_cloudy"):
-        lake.build(scene_order=["prettiest"])
+        scene_lake.build(scene_order=["prettiest"])
 
 
 @pytest.fixture(scope="module")
-def con(lake: SceneLake) -> duckdb.DuckDBPyConnection:
-    with connect(read_only=True, lake=lake.settings) as con:
+def con(scene_lake: SceneLake) -> duckdb.DuckDBPyConnection:
+    with connect(read_only=True, lake=scene_lake.settings) as con:
         yield con
 
 
-def test_the_built_model_joins_by_space(lake, con):
-    sql = next((lake.settings.home / "dbt" / "target").rglob("compiled/**/prep_scene_candidates.sql")).read_text()
+def test_the_built_model_joins_by_space(scene_lake, con):
+    sql = next((scene_lake.settings.home / "dbt" / "target").rglob("compiled/**/prep_scene_candidates.sql")).read_text()
     ((_, plan),) = con.sql(f"EXPLAIN {sql}").fetchall()
     assert "SPATIAL_JOIN" in plan
     assert "NESTED_LOOP" not in plan
