@@ -7,6 +7,7 @@ error and not a silent default.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from db.errors import DatasetNotFoundError, ManifestError
+from db.errors import DatasetNotFoundError, IngestError, ManifestError
 from ingest import strict_yaml
 
 MANIFEST_PATH = Path(__file__).with_name("doi_manifest.yml")
@@ -275,12 +276,7 @@ class Manifest(Model):
         Raises:
             DatasetNotFoundError: names the keys there are.
         """
-        try:
-            return self.datasets[key]
-        except KeyError:
-            raise DatasetNotFoundError(
-                f"No dataset {key!r} in the manifest.", remedy=f"Known: {', '.join(sorted(self.datasets))}."
-            ) from None
+        return entry(self.datasets, key, "dataset", DatasetNotFoundError)
 
     def available(self) -> list[Dataset]:
         """Datasets that can be ingested, in manifest order."""
@@ -293,6 +289,17 @@ def keyed(document: object, entries: str) -> object:
         known = {key: {"key": key, **entry} if isinstance(entry, dict) else entry for key, entry in document[entries].items()}
         return {**document, entries: known}
     return document
+
+
+def entry[E](entries: Mapping[str, E], key: str, noun: str, error: type[IngestError]) -> E:
+    """The entry of that key.
+
+    Raises:
+        IngestError: of the given kind; names the keys there are.
+    """
+    if key not in entries:
+        raise error(f"No {noun} {key!r} in the manifest.", remedy=f"Known: {', '.join(sorted(entries))}.")
+    return entries[key]
 
 
 def load_manifest(path: Path = MANIFEST_PATH) -> Manifest:

@@ -13,7 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from pystac.utils import str_to_datetime
 
 from db.errors import CatalogNotFoundError
-from ingest.manifest import KEY_PATTERN, FileFilter, Licence, Model, keyed, load
+from ingest.manifest import KEY_PATTERN, FileFilter, Licence, Model, entry, keyed, load
 
 STAC_MANIFEST_PATH = Path(__file__).with_name("stac_manifest.yml")
 MIRROR_FOLDER = "stac"
@@ -195,12 +195,7 @@ class StacManifest(Model):
         Raises:
             CatalogNotFoundError: names the keys there are.
         """
-        try:
-            return self.catalogs[key]
-        except KeyError:
-            raise CatalogNotFoundError(
-                f"No catalog {key!r} in the manifest.", remedy=f"Known: {', '.join(sorted(self.catalogs))}."
-            ) from None
+        return entry(self.catalogs, key, "catalog", CatalogNotFoundError)
 
     def available(self) -> list[Catalog]:
         """Catalogs that can be ingested, in manifest order."""
