@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hamilton.driver import Driver
 
-from dataflows.cubes import chips_dag, virtual
+from dataflows.cubes import virtual
+from dataflows.cubes.chip import dag as chips_dag
 from dataflows.prepared import clusters
 from dataflows.raw import ingest_run, stac_items
 from dataflows.raw.ingest import vector_driver

@@ -13,12 +13,12 @@ from typing import Any
 
 import duckdb
 
-from dataflows.cubes import store
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.scene_origins import SceneOrigin, scene_origins
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.store import AsOf
-from dataflows.cubes.versions import Version, versions
+from dataflows.cubes.history.scene_origins import SceneOrigin, scene_origins
+from dataflows.cubes.history.versions import Version, versions
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
+from dataflows.cubes.repository.storage import CubeName
+from dataflows.cubes.repository.store import AsOf
 from db import connect
 from db.errors import CubeNotFoundError, LakeNotFoundError, SnapshotNotFoundError
 from db.lake import has_table, rows
@@ -223,7 +223,7 @@ def _installations(
     con: duckdb.DuckDBPyConnection, lake: Settings, name: CubeName, version: Version, metadata: CommitMetadata
 ) -> tuple[str, ...]:
     if name is CubeName.CHIPS and version.parent_id is not None:
-        from dataflows.cubes.version_diff import compared  # pandas takes a second to import, and the other way does without
+        from dataflows.cubes.history.diff import compared  # pandas takes a second to import, and the other way does without
 
         changes = compared(store.repository(name, lake=lake), name, version.parent_id, version.snapshot_id).scenes
         return tuple(sorted({change.installation_id for change in changes}))

@@ -113,7 +113,7 @@ def info(
 ) -> None:
     """List the groups of the repositories."""
     from dataflows.cubes.inventory import inventory, place
-    from dataflows.cubes.storage import CubeName
+    from dataflows.cubes.repository.storage import CubeName
 
     lake = settings()
     names = tuple(CubeName) if cube is None else (CubeName(cube),)
@@ -137,9 +137,9 @@ def open_group(
 ) -> None:
     """Show a group as xarray does, and the line of Python that opens it."""
     from dataflows import cubes
-    from dataflows.cubes import store
     from dataflows.cubes.inventory import first_group
-    from dataflows.cubes.storage import CubeName
+    from dataflows.cubes.repository import store
+    from dataflows.cubes.repository.storage import CubeName
 
     for name in tuple(CubeName) if cube is None else (CubeName(cube),):
         if cube is None and not store.exists(name):
@@ -180,7 +180,7 @@ def _day(moment: datetime | None) -> date | None:
 def _watched(parts: int) -> Iterator[Watcher]:
     """Bars over the parts, and over the chips and bytes of each group."""
     from dataflows.cubes.building import Watcher
-    from dataflows.cubes.chip_means import Progress as ChipProgress
+    from dataflows.cubes.chip.means import Progress as ChipProgress
 
     columns = (
         TextColumn("{task.description}"),

@@ -12,7 +12,7 @@ from eopv.console import out, table, write_json
 from eopv.cube_history import AsOfOption, CubeArgument, JsonOption
 
 if TYPE_CHECKING:
-    from dataflows.cubes.chunk_report import ChunkReport
+    from dataflows.cubes.analysis.chunk_report import ChunkReport
 
 NUMBERS = frozenset(
     {"objects", "stored", "chunks", "requests", "fetched", "decoded", "wanted", "amplification", "size", "ratio"}
@@ -32,7 +32,7 @@ def chunks(
     as_json: JsonOption = False,
 ) -> None:
     """Show what one pixel's series, one date and one region cost in chunks and bytes, and what to do about it; none is read."""
-    from dataflows.cubes.chunk_report import chunk_report  # the imagery stack takes a second to import
+    from dataflows.cubes.analysis.chunk_report import chunk_report  # the imagery stack takes a second to import
 
     report = chunk_report(cube, group, arrays=array or None, at=_place(at or []), region_px=region, as_of=as_of)
     if as_json:

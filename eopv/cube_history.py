@@ -31,9 +31,9 @@ NUMBERS = frozenset({"items", "lake snapshot", "chunks", "scenes", "chips"})
 
 def versions(cube: CubeArgument, as_json: JsonOption = False) -> None:
     """List commits, newest first, with their branches and tags, and the lake that they were built from."""
-    from dataflows.cubes import store  # the imagery stack takes a second to import
-    from dataflows.cubes.versions import is_build_tag
-    from dataflows.cubes.versions import versions as listed
+    from dataflows.cubes.history.versions import is_build_tag
+    from dataflows.cubes.history.versions import versions as listed
+    from dataflows.cubes.repository import store  # the imagery stack takes a second to import
 
     found = listed(store.repository(cube))
     if as_json:
@@ -60,8 +60,8 @@ def versions(cube: CubeArgument, as_json: JsonOption = False) -> None:
 
 def tag(cube: CubeArgument, name: Annotated[str, typer.Argument(help="The tag.")], as_of: AsOfOption = None) -> None:
     """Name a version, so that it is kept."""
-    from dataflows.cubes.storage import CubeName
-    from dataflows.cubes.versions import create_tag
+    from dataflows.cubes.history.versions import create_tag
+    from dataflows.cubes.repository.storage import CubeName
 
     out.print(create_tag(settings(), CubeName(cube), name, as_of=as_of))
 
@@ -74,8 +74,8 @@ def diff(
     as_json: JsonOption = False,
 ) -> None:
     """Show what changed between two versions: groups, arrays, chunks, and which scenes of which chips."""
-    from dataflows.cubes.storage import CubeName
-    from dataflows.cubes.version_diff import diff as compared
+    from dataflows.cubes.history.diff import diff as compared
+    from dataflows.cubes.repository.storage import CubeName
 
     found = compared(settings(), CubeName(cube), before, after)
     if as_json:
@@ -122,8 +122,8 @@ def gc(
 
     'main', versions that somebody tagged ('eopv cube tag') and the one that the lake's time series are of are kept.
     """
-    from dataflows.cubes.garbage import collect_garbage
-    from dataflows.cubes.storage import CubeName
+    from dataflows.cubes.history.garbage import collect_garbage
+    from dataflows.cubes.repository.storage import CubeName
 
     lake = settings()
     keep = _named_by_the_lake() if cube is Cube.CHIPS else frozenset()
@@ -143,7 +143,7 @@ def gc(
 
 def _named_by_the_lake() -> frozenset[str]:
     """Versions that tables of the lake were computed from."""
-    from dataflows.cubes.garbage import named_snapshots
+    from dataflows.cubes.history.garbage import named_snapshots
 
     try:
         with connect(read_only=True) as con:

@@ -31,7 +31,7 @@ def lineage(
     checksum) of each month. Of a commit: the lake's snapshot, the dbt run, the items, the installations and the DOIs.
     """
     from dataflows import lineage as walked  # the imagery stack takes a second to import
-    from dataflows.cubes.storage import CubeName
+    from dataflows.cubes.repository.storage import CubeName
 
     if (installation_id is None) == (commit is None):
         raise SettingsError("Say where to begin.", remedy="Give an installation_id, or --commit.")

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from benchmarks.cubes import layers, reading, sites, stores
 from benchmarks.cubes.scenes import BANDS, COLLECTION, EPSG, NORTH, PIXEL_M, WEST, Scenes
 from benchmarks.measuring import measure
-from dataflows.cubes.access import Access
+from dataflows.cubes.rasters.access import Access
 
 
 class Contest:
@@ -180,7 +180,7 @@ def ours(contest: Contest) -> Cutting:
     """``build_chips`` into an empty repository: from the plan to the checked and tagged commit."""
     import_module("pyarrow.ipc")
     from dataflows.cubes.chips import build_chips
-    from dataflows.cubes.chips_opening import open_chips
+    from dataflows.cubes.opening import open_chips
     from db.settings import Settings
 
     plan = sites.plan(contest.scenes, contest.cache, contest.shapes)

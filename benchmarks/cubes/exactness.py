@@ -14,11 +14,11 @@ import rasterio
 from affine import Affine
 
 from benchmarks.cubes.scenes import EPSG, NORTH, PIXEL_M, WEST
-from dataflows.cubes.access import Access
 from dataflows.cubes.opening import open_virtual
-from dataflows.cubes.tiles import Part, TileReader
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.rasters.tiles import Part, TileReader
+from dataflows.cubes.references.scenes import SceneAsset
 from dataflows.cubes.virtual import build_virtual
-from dataflows.cubes.virtual_scenes import SceneAsset
 from db.settings import Settings
 
 # Neither is a multiple of a tile's edge

@@ -24,7 +24,7 @@ def materialised(scenes: Scenes, cache: Path) -> Reader:
     """The same pixels as an Icechunk cube of 512² chunks."""
     import zarr
 
-    from dataflows.cubes import store
+    from dataflows.cubes.repository import store
 
     def read() -> np.ndarray:
         session = store.open_readonly("regions", lake=stores.lake(scenes, cache))
@@ -46,8 +46,8 @@ def virtual(scenes: Scenes, cache: Path) -> Reader:
 
 def ours(scenes: Scenes, cache: Path) -> Reader:
     """What decodes for chips (``TileReader``), asked for every tile."""
-    from dataflows.cubes.access import Access
-    from dataflows.cubes.tiles import Part, TileReader
+    from dataflows.cubes.rasters.access import Access
+    from dataflows.cubes.rasters.tiles import Part, TileReader
 
     def read() -> np.ndarray:
         out = np.empty((len(scenes.layers), scenes.edge, scenes.edge), np.uint16)

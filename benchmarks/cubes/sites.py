@@ -13,9 +13,9 @@ from affine import Affine
 from numpy.typing import NDArray
 
 from benchmarks.cubes.scenes import BANDS, COLLECTION, EPSG, NORTH, PIXEL_M, WEST, Scenes
-from dataflows.cubes.chip_plan import ChipPlan
-from dataflows.cubes.grid import Grid
-from dataflows.cubes.windows import Lattice, windows
+from dataflows.cubes.chip.plan import ChipPlan
+from dataflows.cubes.pixels.windows import Lattice, windows
+from dataflows.cubes.rasters.grid import Grid
 
 # Edges of the outlines in metres
 SMALLEST_M, LARGEST_M = 30.0, 300.0

@@ -9,10 +9,10 @@ import rasterio
 import zarr
 
 from benchmarks.cubes.scenes import BANDS, COLLECTION, Scenes
-from dataflows.cubes import store
-from dataflows.cubes.chip_group import PIXELS
+from dataflows.cubes.chip.group import PIXELS
+from dataflows.cubes.references.scenes import SceneAsset
+from dataflows.cubes.repository import store
 from dataflows.cubes.virtual import build_virtual
-from dataflows.cubes.virtual_scenes import SceneAsset
 from db.settings import Settings
 
 MATERIALISED = "materialised"

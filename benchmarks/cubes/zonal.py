@@ -56,8 +56,8 @@ def bare(scenes: Scenes, cache: Path, count: int, *, reads: bool = False) -> Cal
 
 def ours(scenes: Scenes, cache: Path, count: int) -> Callable[[], Means]:
     """``timeseries`` of a group of chips."""
-    from dataflows.cubes import store
     from dataflows.cubes.chips import build_chips
+    from dataflows.cubes.repository import store
     from dataflows.cubes.timeseries import timeseries
     from db.settings import Settings
 

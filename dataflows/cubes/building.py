@@ -9,20 +9,20 @@ from enum import StrEnum
 
 import duckdb
 
-from dataflows.cubes import store
-from dataflows.cubes.access import Access
-from dataflows.cubes.chip_build import ChipBuild
-from dataflows.cubes.chip_means import Progress
-from dataflows.cubes.chip_plan import ChipPlan, read_plan
+from dataflows.cubes.chip.build import ChipBuild
+from dataflows.cubes.chip.group import chip_paths
+from dataflows.cubes.chip.means import Progress
+from dataflows.cubes.chip.new_scenes import not_held
+from dataflows.cubes.chip.plan import ChipPlan, read_plan
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.commit_metadata import CommitMetadata
 from dataflows.cubes.landed_series import LandedSeries, land_series
-from dataflows.cubes.new_scenes import not_held
-from dataflows.cubes.nodes import chip_paths
-from dataflows.cubes.quality import QA_PIXEL, SCENE_CLASSIFICATION
-from dataflows.cubes.storage import CubeName
+from dataflows.cubes.pixels.quality import QA_PIXEL, SCENE_CLASSIFICATION
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.references.scenes import SceneAsset, scenes_in_lake
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
+from dataflows.cubes.repository.storage import CubeName
 from dataflows.cubes.virtual import VirtualReport, build_virtual
-from dataflows.cubes.virtual_scenes import SceneAsset, scenes_in_lake
 from db import connect
 from db.errors import BuildError, CubeError
 from db.lake import has_table

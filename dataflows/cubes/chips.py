@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from dataflows.cubes import chips_dag
-from dataflows.cubes.access import Access
-from dataflows.cubes.chip_build import ChipBuild
-from dataflows.cubes.chip_means import CHECKPOINT_S, Means, Progress
-from dataflows.cubes.chip_plan import ChipPlan
-from dataflows.cubes.tiles import CACHE_BYTES
+from dataflows.cubes.chip import dag as chips_dag
+from dataflows.cubes.chip.build import ChipBuild
+from dataflows.cubes.chip.means import CHECKPOINT_S, Means, Progress
+from dataflows.cubes.chip.plan import ChipPlan
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.rasters.tiles import CACHE_BYTES
 from dataflows.run import build_driver
 from db.settings import Settings
 
@@ -38,7 +38,7 @@ def build_chips(
     collections, installations, months) stays as it is.
 
     Args:
-        plan: installations, scenes and their files; :func:`dataflows.cubes.chip_plan.read_plan` reads it from the lake.
+        plan: installations, scenes and their files; :func:`dataflows.cubes.chip.plan.read_plan` reads it from the lake.
         bands: common names, in the order that the cube gets; blue, green, red, nir and swir16 as far as a collection has
             them when omitted.
         size: pixels along an edge; what a group has, else 128, when omitted.

@@ -18,17 +18,17 @@ import shapely
 from icechunk import Session
 from numpy.typing import NDArray
 
-from dataflows.cubes import store
-from dataflows.cubes.chip_batches import ChunkBatches
-from dataflows.cubes.chip_combination import Intersection, Part, Union
-from dataflows.cubes.chip_index import KEY, as_series, chip_index, in_bbox, in_cells, in_lake, in_months, in_polygon
-from dataflows.cubes.chip_source import CACHE_BYTES, Channel, ChipSource, Form, RawSample, StoredChips
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.nodes import chip_paths, opened_group
-from dataflows.cubes.normalisation import BandStatistics
-from dataflows.cubes.splits import FRACTIONS, RESOLUTION, assigned, blocks, within_reach
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.store import AsOf
+from dataflows.cubes.chip.group import chip_paths, opened_group
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
+from dataflows.cubes.repository.storage import CubeName
+from dataflows.cubes.repository.store import AsOf
+from dataflows.cubes.samples.batches import ChunkBatches
+from dataflows.cubes.samples.combination import Intersection, Part, Union
+from dataflows.cubes.samples.index import KEY, as_series, chip_index, in_bbox, in_cells, in_lake, in_months, in_polygon
+from dataflows.cubes.samples.normalisation import BandStatistics
+from dataflows.cubes.samples.source import CACHE_BYTES, Channel, ChipSource, Form, RawSample, StoredChips
+from dataflows.cubes.samples.splits import FRACTIONS, RESOLUTION, assigned, blocks, within_reach
 from db.errors import CubeError, CubeNotFoundError
 from db.settings import Settings
 
@@ -115,8 +115,8 @@ class ChipDataset:
             missing: months without a scene are samples, too; in a series they always are, as unobserved pixels.
             fill: value of unobserved pixels in images of floating point.
             tensors: arrays as torch tensors; else NumPy arrays, which torch's loader turns into tensors by itself.
-            as_of: version of the chips; see :func:`dataflows.cubes.store.open_readonly`. Whatever is built later, the
-                dataset stays at the version that it was opened at.
+            as_of: version of the chips; see :func:`dataflows.cubes.repository.store.open_readonly`. Whatever is built later,
+                the dataset stays at the version that it was opened at.
             lake: settings; those of the process when omitted. They go along to workers: those of the process do not.
             cache_bytes: decoded chunks that are kept in memory, a process.
 
@@ -172,7 +172,7 @@ class ChipDataset:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a sample: what :func:`dataflows.cubes.chip_index.chip_index` says of it."""
+        """A row a sample: what :func:`dataflows.cubes.samples.index.chip_index` says of it."""
         return self.source.table.iloc[self.rows].reset_index(drop=True)
 
     @property
@@ -188,7 +188,7 @@ class ChipDataset:
         return self.source.chunks[self.rows]
 
     def batches(self, batch_size: int, **options: Any) -> ChunkBatches:
-        """Batches that read whole chunks; see :class:`~dataflows.cubes.chip_batches.ChunkBatches` for the options."""
+        """Batches that read whole chunks; see :class:`~dataflows.cubes.samples.batches.ChunkBatches` for the options."""
         return ChunkBatches(self.chunks, batch_size, **options)
 
     def subset(self, chosen: NDArray[np.bool_] | Sequence[int]) -> Self:
@@ -213,7 +213,7 @@ class ChipDataset:
             resolution: of the H3 cells that go to one part as a whole.
             seed: another one gives another division.
             balanced: shares near the asked ones also where there are few cells, at the price that new samples may move
-                cells from one part to another; see :func:`dataflows.cubes.splits.assigned`.
+                cells from one part to another; see :func:`dataflows.cubes.samples.splits.assigned`.
             apart: samples near enough to one of a later part to share pixels with it are in none; parts are in the order
                 of ``fractions``, so that the last one stays whole.
 

@@ -8,10 +8,11 @@ import icechunk
 import numpy as np
 import zarr
 
-from dataflows.cubes import store
-from dataflows.cubes.nodes import group_paths, opened_group
-from dataflows.cubes.storage import CubeName, Location
-from dataflows.cubes.store import AsOf
+from dataflows.cubes.chip.group import opened_group
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.nodes import group_paths
+from dataflows.cubes.repository.storage import CubeName, Location
+from dataflows.cubes.repository.store import AsOf
 from db.errors import CubeNotFoundError
 from db.settings import Settings
 
@@ -24,7 +25,7 @@ def inventory(
     Args:
         lake: settings.
         names: which repositories.
-        as_of: version, of one repository; see :func:`dataflows.cubes.store.open_readonly`.
+        as_of: version, of one repository; see :func:`dataflows.cubes.repository.store.open_readonly`.
 
     Returns:
         Rows with ``cube``, ``group``, ``snapshot``, ``dates``, ``first``, ``last`` (days), ``chips``, ``installations`` and
@@ -39,7 +40,7 @@ def inventory(
 
 
 def first_group(session: icechunk.Session, name: CubeName) -> str:
-    """The first path of :func:`dataflows.cubes.nodes.group_paths`.
+    """The first path of :func:`dataflows.cubes.repository.nodes.group_paths`.
 
     Raises:
         CubeNotFoundError: there is none.

@@ -8,8 +8,8 @@ import duckdb
 import pyarrow as pa
 from icechunk import Session
 
-from dataflows.cubes.chip_statistics import SCHEMA as CHIP_STATISTICS
-from dataflows.cubes.chip_statistics import all_chip_statistics
+from dataflows.cubes.analysis.chip_statistics import SCHEMA as CHIP_STATISTICS
+from dataflows.cubes.analysis.chip_statistics import all_chip_statistics
 from dataflows.cubes.timeseries import SCHEMA as TIMESERIES
 from dataflows.cubes.timeseries import all_timeseries
 from dataflows.raw.landing import transaction

@@ -7,14 +7,14 @@ from typing import Any
 import icechunk
 import xarray as xr
 
-from dataflows.cubes import store
-from dataflows.cubes import virtual_tiff_workarounds as _codecs  # noqa: F401 - registers the codecs of virtual chunks
-from dataflows.cubes.access import Access
-from dataflows.cubes.nodes import chip_paths
-from dataflows.cubes.reading_store import ReadingStore
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.store import AsOf
-from dataflows.cubes.virtual_writing import group_paths, is_group
+from dataflows.cubes.chip.group import chip_paths
+from dataflows.cubes.rasters import virtual_tiff_workarounds as _codecs  # noqa: F401 - registers the codecs of virtual chunks
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.references.writing import group_paths, is_group
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.reading_store import ReadingStore
+from dataflows.cubes.repository.storage import CubeName
+from dataflows.cubes.repository.store import AsOf
 from db.errors import CubeNotFoundError
 from db.settings import Settings
 
@@ -33,9 +33,9 @@ def open_group(
     Args:
         name: ``virtual``, ``chips`` or ``regions``.
         group: its path.
-        as_of: tag, branch, snapshot id or time; see :func:`dataflows.cubes.store.open_readonly`.
+        as_of: tag, branch, snapshot id or time; see :func:`dataflows.cubes.repository.store.open_readonly`.
         lake: settings; those of the process when omitted.
-        access: credentials of sources of virtual chunks; see :meth:`~dataflows.cubes.access.Access.of`.
+        access: credentials of sources of virtual chunks; see :meth:`~dataflows.cubes.rasters.access.Access.of`.
         options: of :func:`xarray.open_zarr`, such as ``chunks``.
 
     Returns:
@@ -97,6 +97,29 @@ def open_virtual(
     dataset = dataset_of(session, path, chunks=chunks, mask_and_scale=masked, decode_coords="all")
     dataset.attrs["group"] = path
     return _split(dataset) if split_bands else dataset
+
+
+def open_chips(group: str, *, chunks: Any = None, as_of: AsOf | None = None, lake: Settings | None = None) -> xr.Dataset:
+    """Chips of installations on one collection and CRS, read when values are asked for.
+
+    Args:
+        group: path of the group (``sentinel-2-l2a/epsg-32613``), or a collection that has only one.
+        chunks: as in :func:`xarray.open_zarr`: ``None`` for NumPy, ``{}`` for Dask arrays of the stored chunks.
+        as_of: tag, branch, snapshot id or time; ``main`` as it is now when omitted.
+        lake: settings; those of the process when omitted.
+
+    Returns:
+        ``pixels`` (chip, time, band, y, x) in digital numbers as published, ``quality`` (chip, time, y, x), ``mask`` and
+        ``own_mask`` (chip, y, x), with the coordinates that :mod:`dataflows.cubes.chip.group` lists. Scale and offset are never
+        applied: reflectance is ``pixels * reflectance_scale + reflectance_offset`` where ``quality`` is clear or unclassified.
+
+    Raises:
+        CubeNotFoundError: no group, or more than one, has that name: the message lists those that there are.
+        SnapshotNotFoundError: there is no such version.
+    """
+    session = store.open_readonly(CubeName.CHIPS, as_of, lake=lake)
+    path = named_group(session, group, CubeName.CHIPS)
+    return dataset_of(session, path, chunks=chunks).assign_attrs(group=path)
 
 
 def named_group(session: icechunk.Session, name: str, cube: CubeName) -> str:

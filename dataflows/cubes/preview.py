@@ -13,10 +13,10 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from dataflows.cubes import store
-from dataflows.cubes.site_chips import SiteChips, groups_with, site_chips
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.store import AsOf
+from dataflows.cubes.chip.site import SiteChips, groups_with, site_chips
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.storage import CubeName
+from dataflows.cubes.repository.store import AsOf
 from db.errors import CubeError
 from db.settings import Settings
 

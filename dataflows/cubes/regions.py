@@ -21,18 +21,18 @@ from icechunk.xarray import to_icechunk
 from numpy.typing import NDArray
 from pyproj import CRS
 
-from dataflows.cubes import store
-from dataflows.cubes.access import Access
-from dataflows.cubes.chip_scenes import Band
-from dataflows.cubes.commit_metadata import CommitMetadata, ItemReference
-from dataflows.cubes.grid import Grid
 from dataflows.cubes.opening import dataset_of, named_group
-from dataflows.cubes.region_dataset import encoding, region_dataset
-from dataflows.cubes.region_request import Period, Region
-from dataflows.cubes.region_scenes import FileFacts, RegionRefusal, RegionScene, files_of, readable, scenes_of_region
-from dataflows.cubes.region_zone import utm_epsg, zone_grid
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.store import AsOf
+from dataflows.cubes.pixels.scenes import Band
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.rasters.grid import Grid
+from dataflows.cubes.region.dataset import encoding, region_dataset
+from dataflows.cubes.region.request import Period, Region
+from dataflows.cubes.region.scenes import FileFacts, RegionRefusal, RegionScene, files_of, readable, scenes_of_region
+from dataflows.cubes.region.zone import utm_epsg, zone_grid
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata, ItemReference
+from dataflows.cubes.repository.storage import CubeName
+from dataflows.cubes.repository.store import AsOf
 from db import connect, settings
 from db.errors import CubeError
 from db.settings import Settings

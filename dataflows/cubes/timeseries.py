@@ -1,7 +1,7 @@
 """Reflectances and indices of installations over time, from their chips: one row an installation, scene and variable.
 
-Only pixels that show the ground count (:func:`dataflows.cubes.quality.usable`), each weighted by the share of it that the
-installation covers (``own_mask``). A site of several chips is one: their statistics are combined.
+Only pixels that show the ground count (:func:`dataflows.cubes.pixels.quality.usable`), each weighted by the share of it that
+the installation covers (``own_mask``). A site of several chips is one: their statistics are combined.
 """
 
 from __future__ import annotations
@@ -13,11 +13,10 @@ import pyarrow as pa
 from icechunk import Session
 from numpy.typing import NDArray
 
-from dataflows.cubes.chip_blocks import blocks
-from dataflows.cubes.chip_group import ChipGroup
-from dataflows.cubes.indices import computable, spectral_index
-from dataflows.cubes.nodes import chip_paths, opened_group
-from dataflows.cubes.statistics import WeightedStatistics, combined, weighted
+from dataflows.cubes.chip.blocks import blocks
+from dataflows.cubes.chip.group import ChipGroup, chip_paths, opened_group
+from dataflows.cubes.pixels.indices import computable, spectral_index
+from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, weighted
 from db.errors import CubeError
 
 STATISTICS = ("mean", "stdev", "min", "max", "weight")

@@ -16,15 +16,16 @@ from typing import NamedTuple
 import icechunk
 from hamilton.function_modifiers import extract_fields, tag
 
-from dataflows.cubes import geotiff, store
-from dataflows.cubes.access import Access
-from dataflows.cubes.commit_metadata import CommitMetadata, ItemReference
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.virtual_groups import GroupPlan, Source, planned
-from dataflows.cubes.virtual_refusals import Refusal
-from dataflows.cubes.virtual_scenes import SceneAsset
-from dataflows.cubes.virtual_sources import Headers, reachable_prefixes, usable
-from dataflows.cubes.virtual_writing import StoredGroups, check_groups, write_group
+from dataflows.cubes.rasters import geotiff
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.references.groups import GroupPlan, Source, planned
+from dataflows.cubes.references.refusals import Refusal
+from dataflows.cubes.references.scenes import SceneAsset
+from dataflows.cubes.references.sources import Headers, reachable_prefixes, usable
+from dataflows.cubes.references.writing import StoredGroups, check_groups, write_group
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata, ItemReference
+from dataflows.cubes.repository.storage import CubeName
 from dataflows.run import build_driver
 from db.errors import SceneRefusedError
 from db.settings import Settings

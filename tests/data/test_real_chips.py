@@ -17,10 +17,10 @@ from chip_world import Asset, Item, World, opened, warped
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 
-from dataflows.cubes import store
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.indices import spectral_index
-from dataflows.cubes.quality import Quality
+from dataflows.cubes.pixels.indices import spectral_index
+from dataflows.cubes.pixels.quality import Quality
+from dataflows.cubes.repository import store
 from dataflows.cubes.timeseries import timeseries
 from db.settings import Settings
 

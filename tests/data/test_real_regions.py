@@ -14,11 +14,11 @@ from region_lake import list_scenes, nearest
 from test_real_virtual import BANDS, naip
 
 from dataflows.cubes import open_region, open_virtual
-from dataflows.cubes.chunk_analysis import Series, polygon_statistics, temporal_mean, temporal_median
-from dataflows.cubes.region_request import Period, Region
+from dataflows.cubes.analysis.chunkwise import Series, polygon_statistics, temporal_mean, temporal_median
+from dataflows.cubes.references.scenes import SceneAsset
+from dataflows.cubes.region.request import Period, Region
 from dataflows.cubes.regions import build_region
 from dataflows.cubes.virtual import build_virtual
-from dataflows.cubes.virtual_scenes import SceneAsset
 
 pytestmark = pytest.mark.realdata
 

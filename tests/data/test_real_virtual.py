@@ -11,8 +11,8 @@ import pytest
 import rasterio
 
 from dataflows.cubes import open_virtual
+from dataflows.cubes.references.scenes import SceneAsset
 from dataflows.cubes.virtual import VirtualReport, build_virtual
-from dataflows.cubes.virtual_scenes import SceneAsset
 from db.settings import Settings
 
 pytestmark = pytest.mark.realdata

@@ -18,8 +18,8 @@ from affine import Affine
 from rasterio.warp import Resampling, reproject
 from rasterio.windows import Window
 
-from dataflows.cubes import store
-from dataflows.cubes.chip_plan import ChipPlan
+from dataflows.cubes.chip.plan import ChipPlan
+from dataflows.cubes.repository import store
 from db.settings import Settings
 
 EPSG = 32633

@@ -10,7 +10,7 @@ import numpy as np
 import rasterio
 from rasterio.transform import from_origin
 
-from dataflows.cubes.virtual_scenes import SceneAsset
+from dataflows.cubes.references.scenes import SceneAsset
 
 FIRST_DATE = datetime(2025, 1, 10, 10, 30, 15, 250_000, tzinfo=UTC)
 ROWS, COLUMNS = 150, 130

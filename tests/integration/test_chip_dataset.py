@@ -24,8 +24,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lakes_on_s3 import on_s3
 
-from dataflows.cubes.chip_group import ChipGroup
-from dataflows.cubes.chip_plan import ChipPlan
+from dataflows.cubes.chip.group import ChipGroup
+from dataflows.cubes.chip.plan import ChipPlan
 from dataflows.cubes.chips import build_chips
 from dataflows.cubes.dataset import ChipDataset
 from db import connect

@@ -14,7 +14,7 @@ import pytest
 from scene_lake import SceneLake
 from test_docs_examples import blocks
 
-from dataflows.cubes.chip_plan import read_plan
+from dataflows.cubes.chip.plan import read_plan
 from dataflows.cubes.chips import build_chips
 from dataflows.cubes.dataset import ChipDataset
 from db import connect

@@ -19,12 +19,12 @@ import shapely
 import xarray as xr
 from chip_world import BANDS, COLLECTION, COLUMNS, EPSG, ROWS, Asset, World, by_rasterio, metres, opened, square
 
-from dataflows.cubes import store
-from dataflows.cubes.chip_means import Progress
-from dataflows.cubes.chip_plan import ChipPlan
+from dataflows.cubes.chip.means import Progress
+from dataflows.cubes.chip.plan import ChipPlan
 from dataflows.cubes.chips import ChipBuild, build_chips
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.quality import Quality
+from dataflows.cubes.pixels.quality import Quality
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
 from db.errors import CubeError
 from db.settings import Settings
 

@@ -21,12 +21,13 @@ from distributed import Client, LocalCluster
 from lakes_on_s3 import on_s3
 from zarr.core.buffer import default_buffer_prototype
 
-from dataflows.cubes import scale_out, store
-from dataflows.cubes.chip_orders import Order
-from dataflows.cubes.chip_parts import FilledPart
+from dataflows.cubes.chip import scale_out
+from dataflows.cubes.chip.orders import Order
+from dataflows.cubes.chip.parts import FilledPart
 from dataflows.cubes.chips import ChipBuild, build_chips
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.quality import Quality
+from dataflows.cubes.pixels.quality import Quality
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
 from db.errors import CubeError
 from db.settings import Settings
 
@@ -137,7 +138,7 @@ def test_nothing_new_makes_no_commit_on_a_cluster(world: World, home: Settings, 
 
 
 def test_several_rounds_are_one_commit(world: World, tmp_path: Path, home: Settings, cluster: Client, monkeypatch):
-    monkeypatch.setattr("dataflows.cubes.scale_out.PARTS_A_ROUND", 1)
+    monkeypatch.setattr("dataflows.cubes.chip.scale_out.PARTS_A_ROUND", 1)
     build(world, home, cluster)
     assert len(history(home)) == 2
     other = Settings(home=tmp_path / "other", _env_file=None)
@@ -149,7 +150,7 @@ def test_the_work_is_done_by_the_processes_of_the_cluster(world: World, home: Se
     def refuse(*_: object) -> None:
         raise AssertionError(f"process {os.getpid()} decodes")
 
-    monkeypatch.setattr("dataflows.cubes.tiles.TileReader._decode", refuse)
+    monkeypatch.setattr("dataflows.cubes.rasters.tiles.TileReader._decode", refuse)
     assert build(world, home, cluster).groups[0].written == 300
 
 

@@ -12,8 +12,8 @@ import pytest
 import xarray as xr
 from chip_world import BANDS, World, by_rasterio, opened, square
 
-from dataflows.cubes import store
 from dataflows.cubes.chips import build_chips
+from dataflows.cubes.repository import store
 from db.errors import CubeError
 from db.settings import Settings
 

@@ -16,12 +16,12 @@ from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from range_server import RangeServer
 
-from dataflows.cubes import store
-from dataflows.cubes.access import Access
-from dataflows.cubes.chip_means import Progress
+from dataflows.cubes.chip.means import Progress
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.outlines import projected
-from dataflows.cubes.quality import Quality
+from dataflows.cubes.pixels.outlines import projected
+from dataflows.cubes.pixels.quality import Quality
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.repository import store
 from db.errors import CubeConflictError
 from db.settings import Settings
 

@@ -10,11 +10,11 @@ import pytest
 from chip_world import by_rasterio, opened
 from scene_lake import SceneLake
 
-from dataflows.cubes import store
-from dataflows.cubes.chip_plan import ChipPlan, read_plan
+from dataflows.cubes.chip.plan import ChipPlan, read_plan
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.commit_metadata import CommitMetadata
 from dataflows.cubes.landed_series import land_series
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
 from dataflows.elt import run_dbt
 from db import connect
 from db.errors import LakeError

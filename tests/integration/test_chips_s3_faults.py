@@ -12,8 +12,8 @@ from chip_world import BANDS, World, by_rasterio, opened, square
 from lakes_on_s3 import on_s3
 from s3_gateway import S3Gateway
 
-from dataflows.cubes import store
 from dataflows.cubes.chips import build_chips
+from dataflows.cubes.repository import store
 from db.errors import CubeError
 from db.settings import Settings
 

@@ -15,23 +15,24 @@ from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from rasters import COLLECTION, pixels, scene, write_raster
 
-from dataflows.cubes import open_virtual, store
-from dataflows.cubes.chunk_analysis import (
+from dataflows.cubes import open_virtual
+from dataflows.cubes.analysis.chunkwise import (
     Series,
     h3_statistics,
     polygon_statistics,
     temporal_mean,
     temporal_median,
 )
-from dataflows.cubes.conventions import group_attributes
-from dataflows.cubes.grid import Grid
 from dataflows.cubes.opening import open_group
+from dataflows.cubes.rasters.grid import Grid
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.conventions import group_attributes
 from dataflows.cubes.virtual import build_virtual
 from db.errors import CubeError
 
 ROWS, COLUMNS, DATES = 150, 130, 5
 LEFT, TOP = 400_000, 4_400_000
-CLEAR = np.array([2, 4, 5, 6, 7])  # of the scene classification; see the table of dataflows.cubes.quality
+CLEAR = np.array([2, 4, 5, 6, 7])  # of the scene classification; see the table of dataflows.cubes.pixels.quality
 # Blocks of two dates of a chunk of 64 × 64, and of nine of its rows on all dates
 TINY = 2 * 64 * 64 * 8
 NINE_ROWS = DATES * 9 * 64 * 8

@@ -8,10 +8,10 @@ import zarr
 from rasters import pixels, scene, write_raster
 from zarr.storage import WrapperStore
 
-from dataflows.cubes import chunk_report as reporting
-from dataflows.cubes import store
-from dataflows.cubes.chunk_advice import Kind, balanced, questions
-from dataflows.cubes.chunk_report import ArrayLayout, ChunkReport, Pattern, chunk_report, selection_of
+from dataflows.cubes.analysis import chunk_report as reporting
+from dataflows.cubes.analysis.chunk_advice import Kind, balanced, questions
+from dataflows.cubes.analysis.chunk_report import ArrayLayout, ChunkReport, Pattern, chunk_report, selection_of
+from dataflows.cubes.repository import store
 from dataflows.cubes.virtual import build_virtual
 from db.errors import CubeError, CubeNotFoundError
 from db.settings import Settings

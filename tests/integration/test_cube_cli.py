@@ -18,7 +18,7 @@ from PIL import Image
 from scene_lake import SceneLake
 
 from dataflows import lineage
-from dataflows.cubes.storage import CubeName
+from dataflows.cubes.repository.storage import CubeName
 from db.settings import using
 from eopv.cli import main
 

@@ -16,10 +16,10 @@ from pyproj import Transformer
 from rasterio.io import MemoryFile
 from shapely.geometry import mapping
 
-from dataflows.cubes import store
+from dataflows.cubes.chip.site import SiteChips, groups_with, site_chips
 from dataflows.cubes.chips import build_chips
 from dataflows.cubes.preview import OUTLINE, write_preview
-from dataflows.cubes.site_chips import SiteChips, groups_with, site_chips
+from dataflows.cubes.repository import store
 from db.errors import CubeError, CubeNotFoundError
 from db.settings import Settings
 

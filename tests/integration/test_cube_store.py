@@ -20,10 +20,11 @@ from range_server import RangeServer
 from rasters import pixels, read_raster, same_bits, scene, write_raster
 from virtual_comparison import compared, few
 
-from dataflows.cubes import open_virtual, store
-from dataflows.cubes.access import Access
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.locks import process_lock
+from dataflows.cubes import open_virtual
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
+from dataflows.cubes.repository.locks import process_lock
 from dataflows.cubes.virtual import build_virtual
 from db import Settings
 from db.errors import CubeConflictError, CubeLockedError, CubeNotFoundError, SnapshotNotFoundError, SourceChangedError
@@ -171,7 +172,7 @@ def test_two_builds_at_once_on_s3_one_wins_and_the_other_says_so(dev):
 WRITER = """
 import sys, zarr
 from db.errors import CubeConflictError
-from dataflows.cubes import store
+from dataflows.cubes.repository import store
 name, commits = sys.argv[1], int(sys.argv[2])
 done = 0
 while done < commits:
@@ -213,7 +214,7 @@ def test_processes_that_build_at_once_lose_nothing(lake):
 
 KILLED = """
 import pathlib, sys, time, zarr
-from dataflows.cubes import store
+from dataflows.cubes.repository import store
 with store.build("chips", message="killed", resume=sys.argv[2] or None) as build:
     zarr.open_group(build.store, mode="a")["numbers"][:2] = 9
     if sys.argv[2]:

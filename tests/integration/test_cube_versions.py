@@ -14,14 +14,14 @@ from chip_world import BANDS, COLLECTION, EPSG, World, opened, square
 from lakes_on_s3 import on_s3
 from rasters import pixels, scene, write_raster
 
-from dataflows.cubes import store
+from dataflows.cubes.chip.new_scenes import held, not_held
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.garbage import collect_garbage, named_snapshots
+from dataflows.cubes.history.diff import SceneChange, diff
+from dataflows.cubes.history.garbage import collect_garbage, named_snapshots
+from dataflows.cubes.history.versions import create_tag, is_build_tag, versions
 from dataflows.cubes.landed_series import land_series
-from dataflows.cubes.new_scenes import held, not_held
-from dataflows.cubes.storage import CubeName
-from dataflows.cubes.version_diff import SceneChange, diff
-from dataflows.cubes.versions import create_tag, is_build_tag, versions
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.storage import CubeName
 from dataflows.cubes.virtual import build_virtual
 from db import connect
 from db.errors import CubeConflictError, CubeError, SnapshotNotFoundError

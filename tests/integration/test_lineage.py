@@ -10,11 +10,11 @@ import pytest
 from chip_world import BANDS, COLLECTION, EPSG, World, square
 
 from dataflows import lineage
-from dataflows.cubes import store
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.garbage import collect_garbage
-from dataflows.cubes.scene_origins import SceneOrigin, scene_origins
-from dataflows.cubes.storage import CubeName
+from dataflows.cubes.history.garbage import collect_garbage
+from dataflows.cubes.history.scene_origins import SceneOrigin, scene_origins
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.storage import CubeName
 from db import connect
 from db.errors import CubeNotFoundError, LakeNotFoundError, SnapshotNotFoundError
 from db.settings import Settings

@@ -21,12 +21,13 @@ from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 from region_lake import ITEMS, clear_reflectance, list_items, sample_items
 
-from dataflows.cubes import open_region, store
-from dataflows.cubes.access import Access
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.region_mosaic import Method
-from dataflows.cubes.region_request import Period, Region
+from dataflows.cubes import open_region
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.region.mosaic import Method
+from dataflows.cubes.region.request import Period, Region
 from dataflows.cubes.regions import RegionBuild, build_region
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
 from db import connect, services
 from db.errors import CubeError, CubeNotFoundError, LakeError
 from db.settings import REPOSITORY_ROOT, Settings

@@ -15,12 +15,12 @@ from chip_world import BANDS, COLLECTION, COLUMNS, EPSG, NORTH, ROWS, WEST, Item
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 
-from dataflows.cubes import store
-from dataflows.cubes.chip_statistics import chip_statistics
+from dataflows.cubes.analysis.chip_statistics import chip_statistics
+from dataflows.cubes.analysis.climatology import climatology, trends
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.climatology import climatology, trends
 from dataflows.cubes.landed_series import ensure_tables, land_series
-from dataflows.cubes.outlines import projected
+from dataflows.cubes.pixels.outlines import projected
+from dataflows.cubes.repository import store
 from dataflows.cubes.timeseries import timeseries
 from db import connect
 from db.errors import CubeError, CubeNotFoundError

@@ -17,8 +17,8 @@ from rasters import COLUMNS, ROWS, TILES, pixels, read_raster, scene, write_rast
 from virtual_comparison import compared, few, on_files
 
 from dataflows.cubes import open_virtual
+from dataflows.cubes.references.refusals import Reason
 from dataflows.cubes.virtual import build_virtual
-from dataflows.cubes.virtual_refusals import Reason
 
 pytestmark = pytest.mark.filterwarnings("ignore:Imagecodecs codecs")
 

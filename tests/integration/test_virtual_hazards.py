@@ -20,13 +20,14 @@ from range_server import RangeServer
 from rasterio.transform import from_origin
 from rasters import COLLECTION, FIRST_DATE, pixels, read_raster, same_bits, scene, write_raster
 
-from dataflows.cubes import open_virtual, store
-from dataflows.cubes.access import Access
-from dataflows.cubes.commit_metadata import CommitMetadata
-from dataflows.cubes.storage import DATES_PER_MANIFEST
+from dataflows.cubes import open_virtual
+from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.rasters.virtual_tiff_workarounds import referenced
+from dataflows.cubes.references.refusals import Reason
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
+from dataflows.cubes.repository.storage import DATES_PER_MANIFEST
 from dataflows.cubes.virtual import VirtualReport, build_virtual
-from dataflows.cubes.virtual_refusals import Reason
-from dataflows.cubes.virtual_tiff_workarounds import referenced
 from db.errors import CubeNotFoundError, SceneRefusedError, SourceChangedError, SourceError
 from db.settings import Settings
 

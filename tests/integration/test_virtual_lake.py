@@ -11,11 +11,12 @@ import pytest
 import rasterio
 from rasters import FIRST_DATE, pixels, read_raster, same_bits, scene, write_raster
 
-from dataflows.cubes import open_virtual, store
-from dataflows.cubes.commit_metadata import CommitMetadata
+from dataflows.cubes import open_virtual
+from dataflows.cubes.references.refusals import Reason
+from dataflows.cubes.references.scenes import SceneAsset, scenes_in_lake
+from dataflows.cubes.repository import store
+from dataflows.cubes.repository.commit_metadata import CommitMetadata
 from dataflows.cubes.virtual import build_virtual
-from dataflows.cubes.virtual_refusals import Reason
-from dataflows.cubes.virtual_scenes import SceneAsset, scenes_in_lake
 from dataflows.sample import SampleWorld
 from db import connect
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from rasters import pixels, read_raster, same_bits, scene, write_raster
 
 from dataflows.cubes import open_virtual
-from dataflows.cubes.access import Access
+from dataflows.cubes.rasters.access import Access
 from dataflows.cubes.virtual import build_virtual
 from db.settings import Settings
 

@@ -11,10 +11,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cubes.chip_batches import ChunkBatches
-from dataflows.cubes.chip_index import as_series, in_bbox, in_cells, in_months, in_polygon
-from dataflows.cubes.chip_source import RawSample
-from dataflows.cubes.normalisation import BandStatistics
+from dataflows.cubes.samples.batches import ChunkBatches
+from dataflows.cubes.samples.index import as_series, in_bbox, in_cells, in_months, in_polygon
+from dataflows.cubes.samples.normalisation import BandStatistics
+from dataflows.cubes.samples.source import RawSample
 from db.errors import CubeError
 
 chunk_numbers = st.lists(st.integers(0, 12), max_size=120).map(lambda numbers: np.array(numbers, np.int64))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cubes.splits import FRACTIONS, assigned, blocks, draws, within_reach
+from dataflows.cubes.samples.splits import FRACTIONS, assigned, blocks, draws, within_reach
 from db.errors import CubeError
 
 CELLS = np.array(h3.grid_disk(h3.latlng_to_cell(48.1, 11.6, 8), 60), np.uint64)

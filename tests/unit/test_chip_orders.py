@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.cubes.chip_orders import Failures, Job, Order
+from dataflows.cubes.chip.orders import Failures, Job, Order
 
 CHIPS = 300
 

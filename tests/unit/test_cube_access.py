@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from dataflows.cubes.access import Access, S3Access, absolute, container_prefix
-from dataflows.cubes.virtual_scenes import SceneAsset
-from dataflows.cubes.virtual_sources import reachable_prefixes
+from dataflows.cubes.rasters.access import Access, S3Access, absolute, container_prefix
+from dataflows.cubes.references.scenes import SceneAsset
+from dataflows.cubes.references.sources import reachable_prefixes
 from db.errors import SourceError
 from db.settings import Settings
 

@@ -9,8 +9,15 @@ from affine import Affine
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.cubes.conventions import axis_attributes, decoded_times, encoded_times, grid_of, group_attributes, variable_name
-from dataflows.cubes.grid import TOLERANCE_PX, Grid
+from dataflows.cubes.rasters.grid import TOLERANCE_PX, Grid
+from dataflows.cubes.repository.conventions import (
+    axis_attributes,
+    decoded_times,
+    encoded_times,
+    grid_of,
+    group_attributes,
+    variable_name,
+)
 from db.errors import CubeError
 
 UTM = Grid.of(32613, (10, 0, 399_960, 0, -10, 4_400_040), (10_980, 10_980))

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.cubes.geotiff import Codec, Layout, RasterHeader, SourceVersion
-from dataflows.cubes.grid import Grid
-from dataflows.cubes.virtual_groups import GroupPlan, GroupState, Source, planned
-from dataflows.cubes.virtual_refusals import Reason, Refusal, reason_against
-from dataflows.cubes.virtual_scenes import SceneAsset
+from dataflows.cubes.rasters.geotiff import Codec, Layout, RasterHeader, SourceVersion
+from dataflows.cubes.rasters.grid import Grid
+from dataflows.cubes.references.groups import GroupPlan, GroupState, Source, planned
+from dataflows.cubes.references.refusals import Reason, Refusal, reason_against
+from dataflows.cubes.references.scenes import SceneAsset
 
 FIRST = datetime(2025, 1, 1, tzinfo=UTC)
 GRID = Grid.of(32613, (10, 0, 4e5, 0, -10, 4.4e6), (100, 100))

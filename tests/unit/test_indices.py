@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.cubes.indices import INDICES, computable, spectral_index
+from dataflows.cubes.pixels.indices import INDICES, computable, spectral_index
 from db.errors import CubeError
 
 VEGETATION = {"blue": 0.03, "green": 0.06, "red": 0.05, "nir": 0.45, "swir16": 0.2}

@@ -11,9 +11,9 @@ from exactextract.raster import NumPyRasterSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cubes.grid import Grid
-from dataflows.cubes.masks import masks
-from dataflows.cubes.windows import Lattice, windows
+from dataflows.cubes.pixels.masks import masks
+from dataflows.cubes.pixels.windows import Lattice, windows
+from dataflows.cubes.rasters.grid import Grid
 
 LATTICE = Lattice.of(Grid(32633, Affine(10.0, 0.0, 0.0, 0.0, -10.0, 0.0), (1, 1)))
 SIZE = 32

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from dataflows.cubes.chip.site import SiteChips
+from dataflows.cubes.history.versions import is_build_tag
 from dataflows.cubes.preview import CLIPPED_PCT, NO_DATA_GREY, figure, true_colour
-from dataflows.cubes.site_chips import SiteChips
-from dataflows.cubes.versions import is_build_tag
 from db.errors import CubeError
 
 BANDS = ("blue", "green", "red")

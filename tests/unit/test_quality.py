@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflows.cubes.quality import ATTRIBUTES, Quality, classification_of, classify, from_qa_pixel, from_scl, usable
+from dataflows.cubes.pixels.quality import ATTRIBUTES, Quality, classification_of, classify, from_qa_pixel, from_scl, usable
 from db.errors import CubeError
 
 

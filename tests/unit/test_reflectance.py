@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dataflows.cubes.chip_scenes import _band
-from dataflows.cubes.reflectance import baseline, coefficients
+from dataflows.cubes.pixels.reflectance import baseline, coefficients
+from dataflows.cubes.pixels.scenes import _band
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dataflows.cubes.quality import SCENE_CLASSIFICATION
-from dataflows.cubes.reflectance import Coefficients
-from dataflows.cubes.region_mosaic import BLOCK_BYTES, Method, block_edge, clear_values, composed, solar_day
+from dataflows.cubes.pixels.quality import SCENE_CLASSIFICATION
+from dataflows.cubes.pixels.reflectance import Coefficients
+from dataflows.cubes.region.mosaic import BLOCK_BYTES, Method, block_edge, clear_values, composed, solar_day
 
 SHAPE = (4, 2, 3, 5)  # scene, band, y, x
 

@@ -10,7 +10,7 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cubes.region_zone import covered_share, utm_epsg, zone_geometry, zone_grid, zone_in
+from dataflows.cubes.region.zone import covered_share, utm_epsg, zone_geometry, zone_grid, zone_in
 from db.errors import CubeError
 
 

@@ -13,10 +13,10 @@ from exactextract.raster import NumPyRasterSource
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cubes.grid import Grid
-from dataflows.cubes.masks import masks
-from dataflows.cubes.statistics import WeightedStatistics, combined, plain, weighted
-from dataflows.cubes.windows import Lattice
+from dataflows.cubes.pixels.masks import masks
+from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, plain, weighted
+from dataflows.cubes.pixels.windows import Lattice
+from dataflows.cubes.rasters.grid import Grid
 
 SIZE = 40
 LATTICE = Lattice.of(Grid.of(32633, (10, 0, 0, 0, -10, 0), (1, 1)))

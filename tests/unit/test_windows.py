@@ -10,9 +10,9 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflows.cubes.grid import Grid
-from dataflows.cubes.outlines import DEFAULT_AREA_M2, area_m2_per_mw, disc_radius_m, outlines
-from dataflows.cubes.windows import Lattice, windows
+from dataflows.cubes.pixels.outlines import DEFAULT_AREA_M2, area_m2_per_mw, disc_radius_m, outlines
+from dataflows.cubes.pixels.windows import Lattice, windows
+from dataflows.cubes.rasters.grid import Grid
 from db.errors import CubeError
 
 GRID = Grid(32633, Affine(10.0, 0.0, 399_960.0, 0.0, -10.0, 5_100_000.0), (10_980, 10_980))
