@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
 import numpy as np
 import pytest
 import rasterio.transform
@@ -111,7 +113,8 @@ def test_axes_are_named_after_the_crs():
 
 @given(st.lists(st.datetimes(timezones=st.timezones()), max_size=5))
 def test_times_come_back_to_the_microsecond(times):
-    assert decoded_times(encoded_times(times)) == times
+    # In UTC: a time that a zone has twice equals no time of another zone, by Python's rules
+    assert decoded_times(encoded_times(times)) == [time.astimezone(UTC) for time in times]
 
 
 @pytest.mark.parametrize(
