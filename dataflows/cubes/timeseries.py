@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from dataflows.cubes.chip.blocks import blocks
 from dataflows.cubes.chip.group import ChipGroup, chip_paths, opened_group
 from dataflows.cubes.pixels.indices import computable, spectral_index
+from dataflows.cubes.pixels.reflectance import calibrated
 from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, weighted
 from db.errors import CubeError
 
@@ -81,8 +82,7 @@ def timeseries(session: Session, path: str, *, indices: Sequence[str] | None = N
             inside = mask > 0
             numbers = block.pixels[index][months][:, :, inside].astype(np.float64)
             numbers[~block.usable[index][months][:, inside][:, None].repeat(len(bands), axis=1)] = np.nan
-            offset = offsets[at, block.months][months]
-            values = numbers * scale[:, None] + offset[:, :, None]
+            values = calibrated(numbers, scale, offsets[at, block.months][months])
             reflectance = {band: values[:, number] for number, band in enumerate(bands)}
             computed = [spectral_index(name, reflectance)[:, None] for name in names]
             found = weighted(np.concatenate([values, *computed], axis=1), mask[inside])

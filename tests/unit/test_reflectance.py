@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
-from dataflows.cubes.pixels.reflectance import baseline, coefficients
+from dataflows.cubes.pixels.reflectance import baseline, calibrated, coefficients
 from dataflows.cubes.pixels.scenes import _band
 
 
@@ -64,3 +65,22 @@ def test_hazard_fill_is_known_where_the_catalog_does_not_state_it(collection, no
     asset = {"collection": collection, "href": "a.tif", "asset_key": "red", **unknown}
     assert _band(asset, 1).nodata == nodata
     assert _band({**asset, "nodata": 7.0}, 1).nodata == 7
+
+
+@pytest.mark.parametrize("pixels", [(5,), (2, 3)])
+@pytest.mark.parametrize("scenes", [(), (4,)])
+@pytest.mark.parametrize("dtype", ["uint16", "int16", "float32"])
+def test_every_number_gets_the_scale_of_its_band_and_the_offset_of_its_scene(scenes, pixels, dtype):
+    random = np.random.default_rng(1)
+    numbers = random.integers(0, 30_000, (*scenes, 2, *pixels)).astype(dtype)
+    scale, offset = np.array([1e-4, 2.75e-5]), random.uniform(-0.2, 0, (*scenes, 2))
+    found = calibrated(numbers, scale, offset)
+    assert found.dtype == np.float64
+    for at in np.ndindex(numbers.shape):
+        band = at[: len(scenes) + 1]
+        assert found[at] == float(numbers[at]) * scale[band[-1]] + offset[band]
+
+
+def test_what_was_not_observed_stays_so():
+    found = calibrated(np.array([[np.nan, 10_000.0]]), np.array([1e-4]), np.array([-0.1]))
+    np.testing.assert_array_equal(found, [[np.nan, 0.9]])

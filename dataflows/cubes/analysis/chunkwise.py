@@ -19,6 +19,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from dataflows.cubes.pixels import quality
+from dataflows.cubes.pixels.reflectance import calibrated
 from dataflows.cubes.pixels.statistics import WeightedStatistics, combined
 from dataflows.cubes.pixels.zone_cells import cells_in
 from dataflows.cubes.rasters.grid import Grid
@@ -102,9 +103,7 @@ class Series:
             nothing |= numbers == self.nodata
         if classes is not None:
             nothing |= ~quality.usable(quality.classify(classes, self.classification, nothing))
-        each = (-1, *(1,) * (numbers.ndim - 1))
-        found = numbers * self.scale[time].reshape(each)
-        found += self.offset[time].reshape(each)
+        found = calibrated(numbers, self.scale[time], self.offset[time])
         found[nothing] = np.nan
         return found
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from dataflows.cubes.chip.group import NO_TIME, ChipGroup, chip_paths, opened_group
 from dataflows.cubes.pixels import quality
 from dataflows.cubes.pixels.indices import spectral_index
+from dataflows.cubes.pixels.reflectance import calibrated
 from dataflows.cubes.pixels.statistics import WeightedStatistics, weighted
 from db.errors import CubeNotFoundError
 
@@ -124,9 +125,9 @@ def site_chips(session: Session, path: str, installation_id: str) -> SiteChips:
 def _month(group: ChipGroup, chip: int, month: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Reflectances (band, y, x) and usable pixels of one chip and month."""
     classes = np.asarray(group["quality"][chip, month])
-    numbers = np.asarray(group["pixels"][chip, month]).astype(np.float64)
+    numbers = np.asarray(group["pixels"][chip, month])
     scale, offset = np.asarray(group["reflectance_scale"][:]), np.asarray(group["reflectance_offset"][chip, month])
-    values = numbers * scale[:, None, None] + offset[:, None, None]
+    values = calibrated(numbers, scale, offset)
     values[:, np.isin(classes, (quality.Quality.MISSING, quality.Quality.NODATA))] = np.nan
     return values.astype(np.float32), quality.usable(classes)
 

@@ -14,7 +14,10 @@ Sources of the constants:
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 SENTINEL2_SCALE = 1e-4
 SENTINEL2_OFFSET = -0.1
@@ -40,6 +43,25 @@ class Coefficients(NamedTuple):
 
     scale: float
     offset: float
+
+
+def calibrated(
+    numbers: NDArray[np.generic], scale: NDArray[np.float64], offset: NDArray[np.float64]
+) -> NDArray[np.floating[Any]]:
+    """``scale × number + offset``; NaN stays NaN.
+
+    Args:
+        numbers: digital numbers, shape (…, band, pixels), where pixels may have several dimensions.
+        scale: of each band (or scene, where that is the axis), shape (band,).
+        offset: one a scene and band, shape (…, band).
+
+    Returns:
+        Double precision, shape of ``numbers``.
+    """
+    of_pixels = (1,) * (numbers.ndim - offset.ndim)
+    found = numbers * scale.reshape(*scale.shape, *of_pixels)
+    found += offset.reshape(*offset.shape, *of_pixels)
+    return found
 
 
 def baseline(text: str | None) -> tuple[int, int] | None:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dataflows.cubes.pixels import quality
-from dataflows.cubes.pixels.reflectance import Coefficients
+from dataflows.cubes.pixels.reflectance import Coefficients, calibrated
 
 BLOCK_BYTES = 64 * 1024 * 1024
 MOST_EDGE, LEAST_EDGE = 512, 64
@@ -54,8 +54,8 @@ def clear_values(numbers: da.Array, classes: da.Array | None, key: str | None, c
         the pixel is neither clear nor unclassified (:mod:`dataflows.cubes.pixels.quality`).
     """
     whole = numbers.rechunk({0: -1})
-    scale = np.array([each.scale for each in calibration])[:, None, None]
-    offset = np.array([each.offset for each in calibration])[:, None, None]
+    scale = np.array([each.scale for each in calibration])
+    offset = np.array([each.offset for each in calibration])
     more = () if classes is None else (classes,)
     return da.map_blocks(
         _clear, whole, *more, key=key, scale=scale, offset=offset, dtype=np.float32, meta=np.empty((0, 0, 0), "f4")
@@ -72,7 +72,7 @@ def _clear(
 ) -> NDArray[np.float32]:
     nodata = np.isnan(numbers).any(axis=0)
     found = quality.classify(classes, key, nodata)
-    values = (numbers * scale + offset).astype(np.float32)
+    values = calibrated(numbers, scale, offset).astype(np.float32)
     values[:, ~quality.usable(found)] = np.nan
     return values
 

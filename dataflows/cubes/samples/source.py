@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from dataflows.cubes.chip.group import ChipGroup, opened_group
 from dataflows.cubes.pixels import quality
+from dataflows.cubes.pixels.reflectance import calibrated
 from dataflows.cubes.repository import store
 from dataflows.cubes.repository.storage import CubeName
 from db.errors import CubeError
@@ -278,7 +279,7 @@ class StoredChips:
         bands = [opened.bands.index(channel.band) for channel in form.channels]
         image, classes = chunk.pixels[place, bands], chunk.classes[place]
         if form.reflectance:
-            image = image * opened.scale[bands, None, None] + chunk.offset[place, bands, None, None]
+            image = calibrated(image, opened.scale[bands], chunk.offset[place, bands])
         image = image.astype(dtype, copy=False)
         if dtype.kind == "f":
             image[:, np.isin(classes, UNOBSERVED)] = np.nan
