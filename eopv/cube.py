@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from db import settings
-from eopv import cube_chunks, cube_history
+from eopv import cube_chunks, cube_history, cube_region
 from eopv.console import Exit, err, out, table, write_json
 
 if TYPE_CHECKING:
@@ -168,7 +168,14 @@ def preview(
     out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-for verb in (cube_chunks.chunks, cube_history.versions, cube_history.tag, cube_history.diff, cube_history.gc):
+for verb in (
+    cube_region.region,
+    cube_chunks.chunks,
+    cube_history.versions,
+    cube_history.tag,
+    cube_history.diff,
+    cube_history.gc,
+):
     app.command()(verb)
 
 

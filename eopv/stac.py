@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from db import connect, settings
 from db.errors import SettingsError
+from eopv.box import Box, box_area
 from eopv.console import Exit, err, out, table, write_json
 from ingest.stac_manifest import STAC_MANIFEST_PATH, Catalog, Collection, Search, load_stac_manifest
 
@@ -26,7 +27,7 @@ MirrorOption = Annotated[
     str | None, typer.Option(help="Folder or URL whose folder 'stac' has files of catalogs (default: EOPV_MIRROR).")
 ]
 BoxOption = Annotated[
-    tuple[float, float, float, float] | None,
+    Box | None,
     typer.Option(
         "--bbox", metavar="W S E N", help="Search here instead of around installations; W > E crosses the antimeridian."
     ),
@@ -167,15 +168,8 @@ def _changed(catalog: Catalog, collections: list[str] | None, datetime: str | No
     return catalog.model_copy(update=changed)
 
 
-def _areas(bbox: tuple[float, float, float, float] | None) -> list[Area] | None:
-    if bbox is None:
-        return None
-    from dataflows.raw.stac_areas import box_area
-
-    west, south, east, north = bbox
-    if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south < north <= 90 and west != east):
-        raise SettingsError(f"{bbox} is no bounding box.", remedy="Give west, south, east and north in degrees.")
-    return [box_area(*bbox)]
+def _areas(bbox: Box | None) -> list[Area] | None:
+    return None if bbox is None else [box_area(bbox)]
 
 
 def _bars() -> Progress:

@@ -114,3 +114,12 @@ def clear_reflectance(item: pystac.Item, band: str, bands: tuple[str, ...], *gri
     offset = -0.1 if baseline >= "04.00" else 0.0
     values = np.where(whole & np.isin(planes["scl"][0], CLEAR), planes[band][0] * 1e-4 + offset, np.nan)
     return values.astype(np.float32), np.all([sure for _, sure in planes.values()], axis=0)
+
+
+def by_day(items: list[pystac.Item], places: list[int], values: dict[int, np.ndarray]) -> list[np.ndarray]:
+    """Of the scenes of a day, the first one (by time and id) that is clear."""
+    days: dict[str, np.ndarray] = {}
+    for place in sorted(places, key=lambda place: (items[place].datetime, items[place].id)):
+        day = f"{items[place].datetime:%Y-%m-%d}"
+        days[day] = np.where(np.isnan(days[day]), values[place], days[day]) if day in days else values[place]
+    return list(days.values())

@@ -3,52 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 import pytest
 import yaml
+from command_line import Ran, ran
 from PIL import Image
 from scene_lake import SceneLake
 
 from dataflows import lineage
 from dataflows.cubes.repository.storage import CubeName
 from db.settings import using
-from eopv.cli import main
 
 pytestmark = pytest.mark.xdist_group("scenes")
 
 GROUPS = ["helia-s2-l2a/epsg-32627", "helia-s2-l2a/epsg-32628"]
-TRACEBACK = "Traceback (most recent call last)"
 BROKEN = "HELIA_T27_20251026"
 
 
-class Ran(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
 Run = Callable[..., Ran]
-
-
-def ran(*arguments: object) -> Ran:
-    """``eopv`` in this process, on the settings in force."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as ended:
-        main([str(argument) for argument in arguments])
-    assert TRACEBACK not in err.getvalue()
-    return Ran(int(ended.value.code or 0), out.getvalue(), err.getvalue())
 
 
 @dataclass(frozen=True)

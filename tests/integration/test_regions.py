@@ -19,7 +19,7 @@ from chip_world import ASSETS
 from distributed import Client, LocalCluster
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
-from region_lake import ITEMS, clear_reflectance, list_items, sample_items
+from region_lake import ITEMS, by_day, clear_reflectance, list_items, sample_items
 
 from dataflows.cubes import open_region
 from dataflows.cubes.rasters.access import Access
@@ -73,15 +73,6 @@ def months(items) -> dict[str, list[int]]:
     for place, item in enumerate(items):
         found.setdefault(f"{item.datetime:%Y-%m}-01", []).append(place)
     return found
-
-
-def by_day(items, places: list[int], values: dict[int, np.ndarray]) -> list[np.ndarray]:
-    """Of the scenes of a day, the first one (by time and id) that is clear."""
-    days: dict[str, np.ndarray] = {}
-    for place in sorted(places, key=lambda place: (items[place].datetime, items[place].id)):
-        day = f"{items[place].datetime:%Y-%m-%d}"
-        days[day] = np.where(np.isnan(days[day]), values[place], days[day]) if day in days else values[place]
-    return list(days.values())
 
 
 def test_the_grid_is_the_zones(median):
