@@ -71,7 +71,7 @@ def region(
     ] = None,
     period: Annotated[Each, typer.Option(help="What one mosaic is made of.")] = Each.MONTH,
     composite: Annotated[
-        Composite, typer.Option(help="The median of a pixel's clear days, or the day on which most of the region is clear.")
+        Composite, typer.Option(help="The median of a pixel's clear days, or the scene that is clear over most of the region.")
     ] = Composite.MEDIAN,
     bands: Annotated[str | None, typer.Option(help="Common names, by commas (default: what all scenes have).")] = None,
     epsg: Annotated[int | None, typer.Option(help="CRS (default: UTM).")] = None,
