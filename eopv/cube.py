@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, help="Datacubes: virtual references, chips of installations, regions.")
 
 
+class Resampling(StrEnum):
+    """How bands of chips on another grid are brought onto the chips'."""
+
+    NEAREST = "nearest"
+    BILINEAR = "bilinear"
+
+
 class Only(StrEnum):
     """Parts of a build."""
 
@@ -44,6 +51,9 @@ BandsOption = Annotated[str | None, typer.Option(help="Common names, by commas: 
 SizeOption = Annotated[int | None, typer.Option(min=8, max=2048, help="Pixels along an edge of a chip (default: 128).")]
 InstallationOption = Annotated[
     list[str] | None, typer.Option("--installation", help="Chips of this installation_id only; may be given again.")
+]
+ResamplingOption = Annotated[
+    Resampling | None, typer.Option(help="Of bands on another grid than the chips' (default: what a group has, else nearest).")
 ]
 OnlyOption = Annotated[list[Only] | None, typer.Option("--only", help="Only this part; may be given again.")]
 NUMBERS = frozenset(
@@ -75,6 +85,7 @@ def _builder(*, only_new: bool) -> Callable[..., None]:
         bands: BandsOption = None,
         size: SizeOption = None,
         installation: InstallationOption = None,
+        resampling: ResamplingOption = None,
         only: OnlyOption = None,
         as_json: JsonOption = False,
     ) -> None:
@@ -87,6 +98,7 @@ def _builder(*, only_new: bool) -> Callable[..., None]:
             tuple(name.strip() for name in (bands or "").split(",") if name.strip()),
             size,
             tuple(installation or ()),
+            resampling,
         )
         parts = tuple(Part(part) for part in only or Part)
         with _watched(len(parts)) as watcher:

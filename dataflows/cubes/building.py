@@ -52,6 +52,7 @@ class Wanted:
             where empty.
         size: pixels along an edge of a chip; what a group has, else 128, where ``None``.
         installations: ids to make chips of; all where empty.
+        resampling: of bands of chips; see :func:`dataflows.cubes.chips.build_chips`.
     """
 
     collections: tuple[str, ...] = ()
@@ -60,6 +61,7 @@ class Wanted:
     bands: tuple[str, ...] = ()
     size: int | None = None
     installations: tuple[str, ...] = ()
+    resampling: str | None = None
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -138,6 +140,7 @@ def build_cubes(
             plan,
             bands=wanted.bands or None,
             size=wanted.size,
+            resampling=wanted.resampling,
             access=access,
             lake=lake,
             progress=watcher.on_chips,

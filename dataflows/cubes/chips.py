@@ -9,6 +9,7 @@ from dataflows.cubes.chip import dag as chips_dag
 from dataflows.cubes.chip.build import ChipBuild
 from dataflows.cubes.chip.means import CHECKPOINT_S, Means, Progress
 from dataflows.cubes.chip.plan import ChipPlan
+from dataflows.cubes.chip.resampling import Resampling
 from dataflows.cubes.rasters.access import Access
 from dataflows.cubes.rasters.tiles import CACHE_BYTES
 from dataflows.run import build_driver
@@ -23,6 +24,7 @@ def build_chips(
     *,
     bands: Sequence[str] | None = None,
     size: int | None = None,
+    resampling: str | None = None,
     access: Access | None = None,
     lake: Settings | None = None,
     cache_bytes: int = CACHE_BYTES,
@@ -42,6 +44,9 @@ def build_chips(
         bands: common names, in the order that the cube gets; blue, green, red, nir and swir16 as far as a collection has
             them when omitted.
         size: pixels along an edge; what a group has, else 128, when omitted.
+        resampling: of bands on another grid than the chips' (20 m beside 10 m, a shifted origin): ``nearest``, which takes
+            published numbers only, or ``bilinear``; what a group has, else nearest, when omitted. The group says which
+            (``eopv:resampling``). Classes of pixels are always the nearest.
         access: credentials of the sources; those of the lake, and public buckets, when omitted.
         lake: settings; those of the process when omitted.
         cache_bytes: decoded tiles that are kept in memory.
@@ -53,8 +58,8 @@ def build_chips(
         dbt_invocation_id: the dbt run that built the plan's tables.
 
     Raises:
-        CubeError: bands or size are not those that a group has, a collection has none of the bands, or the result does not
-            pass its check; ``main`` is where it was.
+        CubeError: bands, size or resampling are not those that a group has, a collection has none of the bands, or the result
+            does not pass its check; ``main`` is where it was.
         CubeLockedError: another process builds chips.
         CubeConflictError: on S3, another build was finished first.
     """
@@ -62,6 +67,7 @@ def build_chips(
         "chip_plan": plan,
         "bands": None if bands is None else list(bands),
         "size": size,
+        "resampling": None if resampling is None else Resampling.of(resampling),
         "means": Means(access or Access.of(lake), lake, cache_bytes, workers, checkpoint_s, progress, cluster),
         "dbt_invocation_id": dbt_invocation_id,
     }

@@ -10,6 +10,7 @@ from dataflows.cubes.chip.filling import Failure, Filling, GroupResult, day_of
 from dataflows.cubes.chip.group import ChipGroup
 from dataflows.cubes.chip.group_plan import GroupPlan
 from dataflows.cubes.chip.means import Means
+from dataflows.cubes.chip.resampling import Resampling
 from dataflows.cubes.chip.slots import scene_lattices, slots
 from dataflows.cubes.pixels.windows import DEFAULT_SIZE
 from dataflows.cubes.rasters.tiles import TileReader
@@ -44,6 +45,7 @@ def build_group(
     *,
     means: Means,
     size: int | None = None,
+    resampling: Resampling | None = None,
 ) -> GroupResult:
     """Bring one group up to what a plan wants.
 
@@ -53,14 +55,15 @@ def build_group(
         reader: decodes tiles.
         means: how.
         size: pixels along an edge of a chip; the group's, else :data:`DEFAULT_SIZE`, when omitted.
+        resampling: of bands on another grid than the chips'; the group's, else nearest, when omitted.
 
     Raises:
-        CubeError: the group holds other bands or another size.
+        CubeError: the group holds other bands, another size, or numbers of another resampling.
     """
     lattices = scene_lattices(plan, reader)
     group = ChipGroup.open(work.store, plan.path)
     if group is not None:
-        group.refuse_other(bands=plan.bands, size=size)
+        group.refuse_other(bands=plan.bands, size=size, resampling=resampling)
     chips = slots(plan, group, lattices, group.size if group else size or DEFAULT_SIZE)
     if group is None:
         like = _readable(plan, reader)
@@ -75,6 +78,7 @@ def build_group(
             size=size or DEFAULT_SIZE,
             dtype=dtype,
             fill=fill,
+            resampling=resampling or Resampling.NEAREST,
         )
     return Filling(work, plan, chips, group, reader, means).run()
 

@@ -1,19 +1,21 @@
 """One chip from one scene: which pixels of each file it takes, what they are worth, and how they are aligned.
 
 Where a file's pixels coincide with the chip's, they are copied. Any other north-up file of the same CRS (20 m beside 10 m, a
-shifted origin) gives, for each pixel of the chip, the pixel that holds its centre: nearest neighbour, for numbers and classes
-alike, so that a chip never holds a number that was not published. A centre on an edge belongs to the pixel in the south or
-east.
+shifted origin) gives, for each pixel of the chip, the pixel that holds its centre: nearest neighbour, so that a chip never
+holds a number that was not published, unless bilinear ones are asked for. A centre on an edge belongs to the pixel in the south
+or east. Classes are always the nearest pixel's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dataflows.cubes.chip.resampling import Resampling, as_numbers, interpolated, taps
 from dataflows.cubes.pixels import quality
 from dataflows.cubes.pixels.scenes import Band, Scene
 from dataflows.cubes.rasters.grid import TOLERANCE_PX
@@ -41,15 +43,27 @@ class Placement:
         rows: rows of the chip that the file has.
         columns: columns of the chip that the file has.
         take: for each of these rows and columns its place within the part; ``None`` where pixels coincide.
+        weights: for each of these rows and columns what the rows and columns of the part count; ``None`` where it is one alone.
     """
 
     part: Part
     rows: slice
     columns: slice
     take: tuple[NDArray[np.int64], NDArray[np.int64]] | None
+    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None
 
 
-def placement(raster: Raster, place: Place) -> Placement | None:
+class _Axis(NamedTuple):
+    """Along one axis: the chip's pixels, the file's first and last but one, and as :class:`Placement` which of them count."""
+
+    pixels: slice
+    begin: int
+    end: int
+    take: NDArray[np.int64] | None
+    weights: NDArray[np.float64] | None
+
+
+def placement(raster: Raster, place: Place, resampling: Resampling) -> Placement | None:
     """How a chip is filled from a file, ``None`` where they do not meet.
 
     Raises:
@@ -58,36 +72,48 @@ def placement(raster: Raster, place: Place) -> Placement | None:
     if not raster.grid.is_north_up:
         raise SourceError(f"{raster.href} is rotated.", remedy="Read it through open_region, which warps.")
     width, _, west, _, minus_height, north = raster.grid.transform[:6]
-    rows = _axis((north - place.top) / -minus_height, place.resolution[0] / -minus_height, place.size, raster.grid.shape[0])
-    columns = _axis((place.left - west) / width, place.resolution[1] / width, place.size, raster.grid.shape[1])
+    first = (north - place.top) / -minus_height, (place.left - west) / width
+    step = place.resolution[0] / -minus_height, place.resolution[1] / width
+    rows, columns = (
+        _axis(*each, place.size, smooth=resampling is Resampling.BILINEAR)
+        for each in zip(first, step, raster.grid.shape, strict=True)
+    )
     if rows is None or columns is None:
         return None
-    part = Part(rows[1], rows[2], columns[1], columns[2])
-    if rows[3] is None and columns[3] is None:
-        return Placement(part, rows[0], columns[0], None)
-    takes = [np.arange(axis[2] - axis[1]) if axis[3] is None else axis[3] for axis in (rows, columns)]
-    return Placement(part, rows[0], columns[0], (takes[0], takes[1]))
+    part = Part(rows.begin, rows.end, columns.begin, columns.end)
+    if rows.take is None and columns.take is None:
+        return Placement(part, rows.pixels, columns.pixels, None, None)
+    takes = [np.arange(axis.end - axis.begin) if axis.take is None else axis.take for axis in (rows, columns)]
+    weights = [np.eye(axis.end - axis.begin) if axis.weights is None else axis.weights for axis in (rows, columns)]
+    smooth = (weights[0], weights[1]) if resampling is Resampling.BILINEAR else None
+    return Placement(part, rows.pixels, columns.pixels, (takes[0], takes[1]), smooth)
 
 
-def _axis(first: float, step: float, size: int, length: int) -> tuple[slice, int, int, NDArray[np.int64] | None] | None:
-    """Along one axis: the chip's pixels, the file's first and last but one, and which of them each takes (``None``: in turn).
+def _axis(first: float, step: float, length: int, size: int, *, smooth: bool) -> _Axis | None:
+    """How a chip lies to a file along one axis; ``None`` where they do not meet.
 
     Args:
         first: edge of the chip's first pixel, in pixels of the file.
         step: pixel of the chip in pixels of the file.
-        size: pixels of the chip.
         length: pixels of the file.
+        size: pixels of the chip.
+        smooth: whether neighbours count.
     """
     start = round(first)
     if abs(first - start) <= TOLERANCE_PX and abs(step - 1) * size <= TOLERANCE_PX:
         begin, end = max(start, 0), min(start + size, length)
-        return None if begin >= end else (slice(begin - start, end - start), begin, end, None)
-    pixel = np.floor(first + step * (np.arange(size) + 0.5) + TOLERANCE_PX).astype(np.int64)
+        return None if begin >= end else _Axis(slice(begin - start, end - start), begin, end, None, None)
+    centre = first + step * (np.arange(size) + 0.5)
+    pixel = np.floor(centre + TOLERANCE_PX).astype(np.int64)
     inside = np.flatnonzero((pixel >= 0) & (pixel < length))
     if len(inside) == 0:
         return None
-    begin, end = int(pixel[inside[0]]), int(pixel[inside[-1]]) + 1
-    return slice(int(inside[0]), int(inside[-1]) + 1), begin, end, pixel[inside] - begin
+    pixels = slice(int(inside[0]), int(inside[-1]) + 1)
+    if smooth:
+        begin, end, weights = taps(centre[pixels], step, length)
+    else:
+        begin, end, weights = int(pixel[inside[0]]), int(pixel[inside[-1]]) + 1, None
+    return _Axis(pixels, begin, end, pixel[pixels] - begin, weights)
 
 
 class Cut:
@@ -97,19 +123,22 @@ class Cut:
         scene: the item.
         place: the chip.
         reader: decodes tiles.
+        resampling: of bands.
 
     Raises:
         SourceError: an asset is missing or unreadable, rotated, or in another CRS than its item says; before anything is
             decoded.
     """
 
-    def __init__(self, scene: Scene, place: Place, reader: TileReader) -> None:
+    def __init__(self, scene: Scene, place: Place, reader: TileReader, resampling: Resampling) -> None:
         self.scene, self._place, self._reader = scene, place, reader
-        wanted = [*scene.bands, *([scene.classification] if scene.classification is not None else [])]
+        wanted = [(band, resampling) for band in scene.bands]
+        if scene.classification is not None:
+            wanted.append((scene.classification, Resampling.NEAREST))
         self._placed: list[tuple[Band, Raster, Placement | None]] = []
         # Files of one item share few grids
-        placed: dict[int, Placement | None] = {}
-        for band in wanted:
+        placed: dict[tuple[int, Resampling], Placement | None] = {}
+        for band, method in wanted:
             if band is None:
                 raise SourceError(f"{scene.item_id} has no asset for one of the bands.", remedy="Build fewer bands.")
             raster = reader.raster(band.href)
@@ -120,9 +149,10 @@ class Cut:
                     f"{raster.href} is in EPSG:{raster.grid.epsg}, its item says EPSG:{place.epsg}.",
                     remedy="Correct the item, or read it through open_region, which warps.",
                 )
-            if id(raster.grid) not in placed:
-                placed[id(raster.grid)] = placement(raster, place)
-            self._placed.append((band, raster, placed[id(raster.grid)]))
+            key = id(raster.grid), method
+            if key not in placed:
+                placed[key] = placement(raster, place, method)
+            self._placed.append((band, raster, placed[key]))
 
     def parts(self) -> Iterator[tuple[str, Part]]:
         """File and part of it, one a band."""
@@ -147,11 +177,11 @@ class Cut:
         bands = self._placed[: len(self.scene.bands)]
         dtype = pixels.dtype.name
         nodata = np.zeros(pixels.shape[1:], np.bool_)
+        values = [band.nodata if band.nodata is not None else raster.nodata for band, raster, _ in bands]
         for index, (band, raster, placed) in enumerate(bands):
             if raster.dtype != dtype:
                 raise SourceError(f"{raster.href} is of type {raster.dtype}, the group is of type {dtype}.")
-            self._copy(pixels[index], band.number, raster, placed, nodata, fill)
-        values = [band.nodata if band.nodata is not None else raster.nodata for band, raster, _ in bands]
+            self._copy(pixels[index], band.number, raster, placed, nodata, fill, values[index])
         _blank(pixels, values, fill, nodata)
         if self.scene.classification is None:
             return quality.classify(None, None, nodata)
@@ -168,8 +198,9 @@ class Cut:
         placed: Placement | None,
         beyond: NDArray[np.bool_],
         fill: float,
+        value: float | None = None,
     ) -> None:
-        """Pixels of one band as they are; fills and marks where the file does not reach."""
+        """Pixels of one band, ``value`` where they have none; fills and marks where the file does not reach."""
         if placed is None:
             out[...] = fill
             beyond[...] = True
@@ -185,7 +216,13 @@ class Cut:
         part = placed.part
         read = np.empty((part.end_row - part.row, part.end_column - part.column), out.dtype)
         self._reader.cut(raster, number, part, read)
-        out[placed.rows, placed.columns] = read[np.ix_(*placed.take)]
+        nearest = np.ix_(*placed.take)
+        found = read[nearest]
+        if placed.weights is not None:
+            empty = _equals(read, value)
+            smooth = as_numbers(interpolated(read, empty, *placed.weights), out.dtype, value)
+            found = np.where(empty[nearest], found, smooth)
+        out[placed.rows, placed.columns] = found
 
 
 def _blank(pixels: NDArray[np.generic], values: list[float | None], fill: float, nodata: NDArray[np.bool_]) -> None:

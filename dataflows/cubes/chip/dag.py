@@ -16,6 +16,7 @@ from dataflows.cubes.chip.build import ChipBuild, build_group
 from dataflows.cubes.chip.group_plan import GroupPlan, group_plans
 from dataflows.cubes.chip.means import Means
 from dataflows.cubes.chip.plan import ChipPlan
+from dataflows.cubes.chip.resampling import Resampling
 from dataflows.cubes.rasters.tiles import TileReader
 from dataflows.cubes.repository import store
 from dataflows.cubes.repository.commit_metadata import CommitMetadata, ItemReference
@@ -31,12 +32,17 @@ def chip_groups(chip_plan: ChipPlan, bands: list[str] | None) -> list[GroupPlan]
 
 @tag(layer="cubes")
 def chip_metadata(
-    chip_plan: ChipPlan, chip_groups: list[GroupPlan], size: int | None, dbt_invocation_id: str | None
+    chip_plan: ChipPlan,
+    chip_groups: list[GroupPlan],
+    size: int | None,
+    resampling: Resampling | None,
+    dbt_invocation_id: str | None,
 ) -> CommitMetadata:
     """What the commit says about its origin; the items are added when it is known which were used."""
     parameters = {
         "plan": chip_plan.digest,
         "size": size,
+        "resampling": resampling,
         "bands": {group.path: list(group.bands) for group in chip_groups},
     }
     return CommitMetadata(
@@ -45,10 +51,16 @@ def chip_metadata(
 
 
 @tag(layer="cubes")
-def chip_build(chip_groups: list[GroupPlan], chip_metadata: CommitMetadata, size: int | None, means: Means) -> ChipBuild:
+def chip_build(
+    chip_groups: list[GroupPlan],
+    chip_metadata: CommitMetadata,
+    size: int | None,
+    resampling: Resampling | None,
+    means: Means,
+) -> ChipBuild:
     """All groups in one commit, or none."""
     try:
-        return _built(chip_groups, chip_metadata, size, means)
+        return _built(chip_groups, chip_metadata, size, resampling, means)
     except (icechunk.ConflictError, icechunk.NotFoundError):
         # On S3 only: two builders that go on with one interrupted build meet on its branch, before they meet on ``main``
         raise CubeConflictError(
@@ -56,7 +68,13 @@ def chip_build(chip_groups: list[GroupPlan], chip_metadata: CommitMetadata, size
         ) from None
 
 
-def _built(chip_groups: list[GroupPlan], chip_metadata: CommitMetadata, size: int | None, means: Means) -> ChipBuild:
+def _built(
+    chip_groups: list[GroupPlan],
+    chip_metadata: CommitMetadata,
+    size: int | None,
+    resampling: Resampling | None,
+    means: Means,
+) -> ChipBuild:
     with store.build(
         CubeName.CHIPS,
         message=f"build chips of {len(chip_groups)} groups",
@@ -67,7 +85,9 @@ def _built(chip_groups: list[GroupPlan], chip_metadata: CommitMetadata, size: in
         access=means.access,
     ) as work:
         with TileReader(means.access, cache_bytes=means.cache_bytes, workers=means.workers) as reader:
-            groups = tuple(build_group(work, group, reader, means=means, size=size) for group in chip_groups)
+            groups = tuple(
+                build_group(work, group, reader, means=means, size=size, resampling=resampling) for group in chip_groups
+            )
         used = frozenset().union(*(group.scenes for group in groups))
         work.metadata = work.metadata.model_copy(update={"items": _items(chip_groups, used)})
         work.message = f"{sum(group.written for group in groups)} scenes cut for {sum(group.chips for group in groups)} chips"

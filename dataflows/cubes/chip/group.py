@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec
 from zarr.errors import GroupNotFoundError
 
+from dataflows.cubes.chip.resampling import Resampling
 from dataflows.cubes.pixels import quality
 from db.errors import CubeError, CubeNotFoundError
 
@@ -54,6 +55,9 @@ OTHERS = BloscCodec(cname="zstd", clevel=3, shuffle="shuffle")
 NO_TIME = np.iinfo(np.int64).min
 EPOCH = "1970-01-01"
 CONVENTIONS = "CF-1.12"
+
+# Attribute of a group: how bands on another grid than the chips' were brought onto it
+RESAMPLING = "eopv:resampling"
 
 
 @dataclass(frozen=True)
@@ -164,7 +168,16 @@ class ChipGroup:
 
     @classmethod
     def create(
-        cls, store: Any, path: str, *, bands: tuple[str, ...], scales: list[float], size: int, dtype: str, fill: float
+        cls,
+        store: Any,
+        path: str,
+        *,
+        bands: tuple[str, ...],
+        scales: list[float],
+        size: int,
+        dtype: str,
+        fill: float,
+        resampling: Resampling = Resampling.NEAREST,
     ) -> ChipGroup:
         """An empty group.
 
@@ -176,9 +189,12 @@ class ChipGroup:
             size: pixels along an edge of a chip.
             dtype: of the pixels.
             fill: value of pixels that were not observed.
+            resampling: of bands on another grid than the chips'.
         """
         title = f"Chips of photovoltaic installations: {path}"
-        group = zarr.create_group(store, path=path, attributes={"Conventions": CONVENTIONS, "title": title})
+        group = zarr.create_group(
+            store, path=path, attributes={"Conventions": CONVENTIONS, "title": title, RESAMPLING: resampling}
+        )
         together = chips_per_chunk(len(bands), size, np.dtype(dtype).itemsize)
         lengths = {"chip": 0, "time": 0, "band": len(bands), "y": size, "x": size, "affine": 6}
         chunks = {"time": 1, "band": len(bands), "y": size, "x": size, "affine": 6}
@@ -212,6 +228,11 @@ class ChipGroup:
     def size(self) -> int:
         """Pixels along an edge of a chip."""
         return int(self._arrays["pixels"].shape[-1])
+
+    @property
+    def resampling(self) -> Resampling:
+        """Of bands on another grid than the chips'."""
+        return Resampling(self._group.attrs.get(RESAMPLING, Resampling.NEAREST))
 
     @property
     def chips(self) -> int:
@@ -255,11 +276,11 @@ class ChipGroup:
         if not np.array_equal(before, months):
             self._arrays["time"][:] = days_since_epoch(months)
 
-    def refuse_other(self, *, bands: tuple[str, ...] | None, size: int | None) -> None:
+    def refuse_other(self, *, bands: tuple[str, ...] | None, size: int | None, resampling: Resampling | None) -> None:
         """Raise where a build asks for something other than the group holds.
 
         Raises:
-            CubeError: other bands, or another size.
+            CubeError: other bands, another size, or another resampling.
         """
         if bands is not None and bands != self.bands:
             raise CubeError(
@@ -270,6 +291,11 @@ class ChipGroup:
             raise CubeError(
                 f"{self.path} has chips of {self.size} pixels, not {size}.",
                 remedy="Build the same size, or another lake's chips.",
+            )
+        if resampling is not None and resampling is not self.resampling:
+            raise CubeError(
+                f"{self.path} has numbers that are {self.resampling}, not {resampling}.",
+                remedy="Build with the same resampling, or another lake's chips.",
             )
 
 

@@ -154,7 +154,7 @@ class Cutter:
                 return None
             try:
                 self._refuse_other_scale(scene)
-                return Cut(scene, self._place(at), self._reader)
+                return Cut(scene, self._place(at), self._reader, self.group.resampling)
             except SourceError as error:
                 self._drop(index, job, error)
         return None
