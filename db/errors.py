@@ -247,6 +247,12 @@ class SourceChangedError(SourceError):
     kind = "source_changed"
 
 
+class SourceChecksumError(SourceError):
+    """A raster has other bytes than the checksum of its item promises; the message names item, asset and URL."""
+
+    kind = "source_checksum"
+
+
 class SceneRefusedError(SourceError, ValueError):
     """A scene cannot be part of a virtual cube; the message names the item and the reason."""
 

@@ -40,6 +40,14 @@ class Only(StrEnum):
     SERIES = "series"
 
 
+class Verify(StrEnum):
+    """Which files are compared with their items' checksums."""
+
+    NEVER = "never"
+    LOCAL = "local"
+    ALWAYS = "always"
+
+
 Cube = cube_history.Cube
 AsOfOption = cube_history.AsOfOption
 JsonOption = cube_history.JsonOption
@@ -56,6 +64,9 @@ ResamplingOption = Annotated[
     Resampling | None, typer.Option(help="Of bands on another grid than the chips' (default: what a group has, else nearest).")
 ]
 OnlyOption = Annotated[list[Only] | None, typer.Option("--only", help="Only this part; may be given again.")]
+VerifyOption = Annotated[
+    Verify, typer.Option(help="Which files are compared whole with the checksums that their items state, before they are used.")
+]
 NUMBERS = frozenset(
     {"dates", "rasters", "chips", "new chips", "installations", "scenes", "written", "missing", "tiles", "arrays"}
 )
@@ -87,9 +98,15 @@ def _builder(*, only_new: bool) -> Callable[..., None]:
         installation: InstallationOption = None,
         resampling: ResamplingOption = None,
         only: OnlyOption = None,
+        verify: VerifyOption = Verify.LOCAL,
         as_json: JsonOption = False,
     ) -> None:
         from dataflows.cubes.building import Part, Wanted, build_cubes  # the imagery stack takes a second to import
+        from dataflows.cubes.rasters.access import Access
+        from dataflows.cubes.rasters.access import Verify as Verified
+
+        lake = settings()
+        access = Access.of(lake, verify=Verified(verify))
 
         wanted = Wanted(
             tuple(collection or ()),
@@ -102,7 +119,7 @@ def _builder(*, only_new: bool) -> Callable[..., None]:
         )
         parts = tuple(Part(part) for part in only or Part)
         with _watched(len(parts)) as watcher:
-            done = build_cubes(settings(), wanted, parts=parts, only_new=only_new, watcher=watcher)
+            done = build_cubes(lake, wanted, parts=parts, only_new=only_new, access=access, watcher=watcher)
         if as_json:
             write_json(done)
         else:

@@ -18,10 +18,11 @@ from hamilton.function_modifiers import extract_fields, tag
 
 from dataflows.cubes.rasters import geotiff
 from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.rasters.checksums import Checksums
 from dataflows.cubes.references.groups import GroupPlan, Source, planned
 from dataflows.cubes.references.refusals import Refusal
 from dataflows.cubes.references.scenes import SceneAsset
-from dataflows.cubes.references.sources import Headers, reachable_prefixes, usable
+from dataflows.cubes.references.sources import Headers, checksum_refusals, reachable_prefixes, usable
 from dataflows.cubes.references.writing import StoredGroups, check_groups, write_group
 from dataflows.cubes.repository import store
 from dataflows.cubes.repository.commit_metadata import CommitMetadata, ItemReference
@@ -89,11 +90,20 @@ def existing_groups(session: icechunk.Session) -> StoredGroups:
 @tag(layer="cubes")
 @extract_fields({"group_plans": list, "refused_scenes": list})
 def plans_and_refusals(
-    sources: list[Source], existing_groups: StoredGroups, replace_changed: bool
+    sources: list[Source], existing_groups: StoredGroups, replace_changed: bool, access: Access
 ) -> dict[str, list[GroupPlan] | list[Refusal]]:
-    """Groups to write, and rasters that do not fit into any: a date that is taken, a source that has changed."""
-    plans, refused = planned(sources, existing_groups, replace_changed=replace_changed)
-    return {"group_plans": plans, "refused_scenes": refused}
+    """Groups to write, and rasters that do not fit into any: a date that is taken, other bytes than before or than promised.
+
+    Checksums are compared of what is to be referenced anew, not of what is there already.
+    """
+    checksums, wrong = Checksums(access), dict[SceneAsset, Refusal]()
+    while True:
+        remaining = [source for source in sources if source.scene not in wrong]
+        plans, refused = planned(remaining, existing_groups, replace_changed=replace_changed)
+        found = checksum_refusals((source for plan in plans for source in plan.sources.values()), checksums)
+        if not found:
+            return {"group_plans": plans, "refused_scenes": [*refused, *wrong.values()]}
+        wrong |= found
 
 
 @tag(layer="cubes")

@@ -98,6 +98,7 @@ class Asset:
     roles: tuple[str, ...] = ("data",)
     scale: float | None = 1e-4
     offset: float | None = 0.0
+    checksum: str | None = None
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,7 @@ class World:
                 "nodata": asset.nodata,
                 "scale": asset.scale,
                 "value_offset": asset.offset,
-                "checksum": None,
+                "checksum": asset.checksum,
             }
             for item in items
             for asset in item.assets

@@ -45,7 +45,7 @@ def cubes(scene_lake: SceneLake) -> CubeLake:
     results = json.loads((scene_lake.settings.home / "dbt" / "target" / "run_results.json").read_text())
     with using(scene_lake.settings):
         first = ran("cube", "build", "--to", "2025-04", "--json")
-        second = ran("cube", "build", "--json")
+        second = ran("cube", "build", "--verify", "always", "--json")
     return CubeLake(scene_lake, results["metadata"]["invocation_id"], first, second)
 
 
@@ -78,9 +78,10 @@ def test_a_build_says_what_was_made_of_what_and_what_could_not_be_used(cubes: Cu
     spring = chosen["period"].astype(str) <= "2025-04-01"
     written = [sum(group["written"] for group in build["chips"]["groups"]) for build in (first, second)]
     assert written[0] == spring.sum()
-    # Of the broken file, only the tiles at its end are lost
+    # The broken file is not what its item promises: none of it is used, not even the tiles that are whole
     lost = sum(group["missing"] for group in second["chips"]["groups"])
-    assert 0 < lost < (chosen["item_id"] == BROKEN).sum()
+    assert 0 < lost == (chosen["item_id"] == BROKEN).sum()
+    assert {"sha256" in failure[4] for group in second["chips"]["groups"] for failure in group["failures"]} == {True}
     assert sum(written) == len(chosen) - lost
 
 

@@ -224,6 +224,8 @@ def test_a_file_that_breaks_while_it_is_read_leaves_no_trace(items, tmp_path):
     for asset in item.assets.values():
         if asset.href.endswith(".tif"):
             asset.href = str(shutil.copy(asset.href.removeprefix("file://"), tmp_path / Path(asset.href).name))
+            # With one the file would be refused before it is read
+            del asset.extra_fields["file:checksum"]
     list_items(lake, [item])
     spoilt = Path(item.assets["red"].href)
     content = bytearray(spoilt.read_bytes())

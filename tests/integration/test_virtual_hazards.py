@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pickle
 import shutil
@@ -336,9 +337,9 @@ def test_a_build_without_anything_new_makes_no_commit(home, tmp_path):
 
 
 def test_a_commit_says_where_it_came_from(home, tmp_path):
-    scenes = [
-        scene(entry.href, day, version=3, checksum=f"1220{day:064x}") for day, entry in enumerate(dates(tmp_path, [0, 1]))
-    ]
+    entries = dates(tmp_path, [0, 1])
+    checksums = ["1220" + hashlib.sha256(Path(entry.href).read_bytes()).hexdigest() for entry in entries]
+    scenes = [scene(entry.href, day, version=3, checksum=checksums[day]) for day, entry in enumerate(entries)]
     origin = CommitMetadata(ducklake_snapshot_id=42, dbt_invocation_id="abc")
     report = build_virtual(scenes, lake=home, metadata=origin)
     build_virtual([*scenes, *dates(tmp_path, [2])], lake=home)
@@ -347,8 +348,8 @@ def test_a_commit_says_where_it_came_from(home, tmp_path):
     assert built.id == report.snapshot_id
     assert (found.ducklake_snapshot_id, found.dbt_invocation_id) == (42, "abc")
     assert [(item.item_id, item.version, item.checksum) for item in found.items] == [
-        ("item-000", 3, f"1220{0:064x}"),
-        ("item-001", 3, f"1220{1:064x}"),
+        ("item-000", 3, checksums[0]),
+        ("item-001", 3, checksums[1]),
     ]
     assert all(item.etag for item in found.items)
     assert [item.item_id for item in CommitMetadata.of(newest).items] == ["item-002"]

@@ -46,6 +46,7 @@ KINDS = [
     "source",
     "source_changed",
     "scene_refused",
+    "source_checksum",
 ]
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, errors.EopvError)]
 

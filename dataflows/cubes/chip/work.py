@@ -109,6 +109,7 @@ class Cutter:
             self._files[index] = self._order.files(index)
             best = {scene for job in jobs for scene in job.scenes[:1]}
             self._reader.rasters(sorted(_files(self._order.scenes[scene] for scene in best)))
+            self._reader.checksums.verify(file for scene in sorted(best) for file in self._order.scenes[scene].promised)
             self._waiting[index] = Counter(job.slot // self._together for job in jobs)
             queue = deque(jobs)
             while queue:
@@ -154,9 +155,12 @@ class Cutter:
                 return None
             try:
                 self._refuse_other_scale(scene)
-                return Cut(scene, self._place(at), self._reader, self.group.resampling)
+                cut = Cut(scene, self._place(at), self._reader, self.group.resampling)
+                self._reader.checksums.require(scene.promised)
             except SourceError as error:
                 self._drop(index, job, error)
+            else:
+                return cut
         return None
 
     def _refuse_other_scale(self, scene: Scene) -> None:

@@ -7,12 +7,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from dataflows.cubes.pixels import quality
 from dataflows.cubes.pixels.reflectance import Coefficients, coefficients, is_landsat_c2, is_sentinel2
+from dataflows.cubes.rasters.checksums import Promised
 
 # What the indices need; taken where a collection has them
 DEFAULT_BANDS = ("blue", "green", "red", "nir", "swir16")
@@ -70,6 +72,13 @@ class Scene:
     classification: Band | None
     calibration: tuple[Coefficients, ...]
     key: int
+
+    @cached_property
+    def promised(self) -> tuple[Promised, ...]:
+        """What the item says of its files, each once."""
+        bands = [band for band in (*self.bands, self.classification) if band is not None]
+        files = (Promised(self.collection, self.item_id, band.asset_key, band.href, band.checksum) for band in bands)
+        return tuple(dict.fromkeys(files))
 
 
 def bands_of(assets: list[dict[str, Any]]) -> dict[str, tuple[dict[str, Any], int]]:

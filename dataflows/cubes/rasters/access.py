@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
@@ -23,6 +24,14 @@ _PATH = "/-._~!$&'()*+,;=:@"
 
 # Where the public buckets of earth-search and of Landsat are; S3 answers a wrong region with a redirect that costs a request
 PUBLIC_REGION = "us-west-2"
+
+
+class Verify(StrEnum):
+    """Which files are compared whole with the checksums that their items promise, before pixels of them are used."""
+
+    NEVER = "never"
+    LOCAL = "local"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True)
@@ -86,23 +95,28 @@ class Access:
     Attributes:
         s3: prefix (``s3://bucket/`` or longer) → how it is reached; the longest one that fits counts. A bucket that none
             fits is taken for a public one on AWS.
+        verify: which files are compared with their items' checksums; a remote one has to be fetched whole for it.
     """
 
     s3: Mapping[str, S3Access] = field(default_factory=dict)
+    verify: Verify = Verify.LOCAL
 
     @classmethod
-    def of(cls, lake: Settings | None = None, s3: Mapping[str, S3Access] | None = None) -> Access:
+    def of(
+        cls, lake: Settings | None = None, s3: Mapping[str, S3Access] | None = None, *, verify: Verify = Verify.LOCAL
+    ) -> Access:
         """The lake's own bucket with the lake's credentials, and what ``s3`` adds.
 
         Args:
             lake: settings; those of the process when omitted.
             s3: as the attribute.
+            verify: as the attribute.
         """
         lake = with_services(lake or settings())
         own = {}
         if lake.data_path is not None and lake.data_path.startswith("s3://"):
             own = {f"s3://{urlsplit(lake.data_path).netloc}/": lake_s3(lake)}
-        return cls({**own, **(s3 or {})})
+        return cls({**own, **(s3 or {})}, verify)
 
     def s3_access(self, url: str) -> S3Access:
         """How an ``s3://`` URL is reached."""

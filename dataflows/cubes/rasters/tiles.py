@@ -27,6 +27,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from dataflows.cubes.rasters.access import Access, absolute
+from dataflows.cubes.rasters.checksums import Checksums
 from dataflows.cubes.rasters.gdal_access import gdal
 from dataflows.cubes.rasters.grid import Grid
 from db.errors import CubeError, SourceError
@@ -113,6 +114,7 @@ class TileReader:
         self._known: dict[str, set[Block]] = {}
         self._coming: dict[Tile, Future[None]] = {}
         self.decoded = self.wanted = 0
+        self.checksums = Checksums(access)
 
     def __enter__(self) -> TileReader:
         return self

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     CHANGED = "changed"
     ABSENT_ASSET = "absent_asset"
     OTHER_GRID = "other_grid"
+    CHECKSUM = "checksum"
 
 
 class Refusal(NamedTuple):

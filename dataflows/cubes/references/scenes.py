@@ -8,6 +8,7 @@ from datetime import datetime
 
 import duckdb
 
+from dataflows.cubes.rasters.checksums import Promised
 from db.lake import has_table, rows
 
 
@@ -40,6 +41,11 @@ class SceneAsset:
     scale: float | None = None
     offset: float | None = None
     grid_code: str | None = None
+
+    @property
+    def promised(self) -> Promised:
+        """What its item says of the file."""
+        return Promised(self.collection, self.item_id, self.asset_key, self.href, self.checksum)
 
 
 def scenes_in_lake(

@@ -13,6 +13,7 @@ import obstore
 from obstore.exceptions import PreconditionError
 
 from dataflows.cubes.rasters.access import HTTP, Access, absolute, container_prefix
+from dataflows.cubes.rasters.checksums import Checksums
 from dataflows.cubes.rasters.geotiff import WORKERS, RasterHeader
 from dataflows.cubes.rasters.virtual_tiff_workarounds import referenced
 from dataflows.cubes.references.groups import Source, refusal
@@ -54,6 +55,19 @@ def usable(scenes: Iterable[SceneAsset], headers: Headers, access: Access) -> tu
         results = list(found)
     sources = [result for result in results if isinstance(result, Source)]
     return sources, [result for result in results if isinstance(result, Refusal)]
+
+
+def checksum_refusals(sources: Iterable[Source], checksums: Checksums) -> dict[SceneAsset, Refusal]:
+    """Of rasters that are to be referenced, those whose bytes are not what their items promise."""
+    promised = {source.scene: source.scene.promised for source in sources}
+    checksums.verify(promised.values())
+    refused = {}
+    for scene, file in promised.items():
+        try:
+            checksums.require([file])
+        except SourceError as error:
+            refused[scene] = refusal(scene, Reason.CHECKSUM, error.message)
+    return refused
 
 
 def checks_conditions(header: RasterHeader, access: Access) -> bool:

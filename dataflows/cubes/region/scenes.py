@@ -16,6 +16,7 @@ import shapely
 
 from dataflows.cubes.pixels.scenes import Band, Scene, bands_of, common_bands, scene_of
 from dataflows.cubes.rasters.access import Access
+from dataflows.cubes.rasters.checksums import Checksums
 from dataflows.cubes.rasters.geotiff import RasterHeader, read_headers
 from dataflows.cubes.rasters.grid import Grid
 from dataflows.cubes.rasters.tiles import Raster, TileReader
@@ -159,8 +160,10 @@ def readable(
     scenes = list(scenes)
     facts = _facts(dict.fromkeys(band.href for entry in scenes for band in files_of(entry.scene)), access)
     whole, refused = [], []
+    checksums = Checksums(access)
+    checksums.verify(file for entry in scenes if _refusal(entry.scene, names, facts) is None for file in entry.scene.promised)
     for entry in scenes:
-        refusal = _refusal(entry.scene, names, facts)
+        refusal = _refusal(entry.scene, names, facts) or _broken_promise(entry.scene, checksums)
         if refusal is None:
             whole.append(entry)
         else:
@@ -177,6 +180,15 @@ def _refusal(scene: Scene, names: Sequence[str], facts: dict[str, FileFacts | So
             return RegionRefusal(scene.item_id, band.asset_key, found.message)
         if band.number > found.bands:
             return RegionRefusal(scene.item_id, band.asset_key, f"{band.href} has {found.bands} bands, not {band.number}.")
+    return None
+
+
+def _broken_promise(scene: Scene, checksums: Checksums) -> RegionRefusal | None:
+    for file in scene.promised:
+        try:
+            checksums.require([file])
+        except SourceError as error:
+            return RegionRefusal(scene.item_id, file.asset_key, error.message)
     return None
 
 
