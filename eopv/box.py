@@ -22,5 +22,5 @@ def box_area(box: Box) -> Area:
 
     west, south, east, north = box
     if not (-180 <= west <= 180 and -180 <= east <= 180 and -90 <= south < north <= 90 and west != east):
-        raise SettingsError(f"{box} is no bounding box.", remedy="Give west, south, east and north in degrees.")
+        raise SettingsError(f"{box} is no bounding box.", remedy="Give west, south (the lesser), east, north in degrees.")
     return stac_areas.box_area(*box)

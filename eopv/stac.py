@@ -14,6 +14,7 @@ from db import connect, settings
 from db.errors import SettingsError
 from eopv.box import Box, box_area
 from eopv.console import Exit, err, out, table, write_json
+from ingest.manifest import problems
 from ingest.stac_manifest import STAC_MANIFEST_PATH, Catalog, Collection, Search, load_stac_manifest
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def _changed(catalog: Catalog, collections: list[str] | None, datetime: str | No
     try:
         changed: dict[str, object] = {"search": Search.model_validate(policy)}
     except ValidationError as error:
-        raise SettingsError(f"{error.errors()[0]['msg']}.", remedy="See 'eopv stac search --help'.") from error
+        raise SettingsError(f"{problems(error)}.", remedy="See 'eopv stac search --help'.") from error
     if collections:
         known = catalog.collections
         changed["collections"] = {name: known.get(name, Collection()) for name in collections}

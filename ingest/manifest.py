@@ -325,7 +325,12 @@ def load[M: BaseModel](path: Path, shape: type[M]) -> M:
     except yaml.YAMLError as error:
         raise ManifestError(f"{path} is not YAML: {error}.") from error
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}" for problem in error.errors(include_url=False)
-        )
-        raise ManifestError(f"{path} is not a valid manifest: {problems}.") from error
+        raise ManifestError(f"{path} is not a valid manifest: {problems(error)}.") from error
+
+
+def problems(error: ValidationError) -> str:
+    """What a model does not accept, each with the key that it stands under."""
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False)
+    )

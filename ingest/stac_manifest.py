@@ -147,7 +147,10 @@ def interval(text: str) -> tuple[datetime | None, datetime | None]:
 
 
 def _moment(text: str) -> datetime:
-    moment = str_to_datetime(text)
+    try:
+        moment = str_to_datetime(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time of ISO 8601: {error}") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 

@@ -27,7 +27,7 @@ def collections(lake: duckdb.DuckDBPyConnection, collection: str | None = None) 
         """
         SELECT catalog, collection, count(DISTINCT item_id) AS items, count(*) AS versions,
             min(coalesce(datetime, start_datetime))::DATE AS first, max(coalesce(datetime, end_datetime))::DATE AS last,
-            max(ingested_at) AS ingested_at
+            date_trunc('second', max(ingested_at)) AS ingested_at
         FROM lake.landing.stac_items WHERE ?::VARCHAR IS NULL OR collection = ?
         GROUP BY catalog, collection ORDER BY catalog, collection
         """,

@@ -126,22 +126,25 @@ def test_items(run: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "kind"),
+    ("arguments", "beginning"),
     [
-        (["search", "nonsense"], "catalog_not_found"),
-        (["search", "vectors"], "dataset_planned"),
-        (["search", "broken"], "read"),
-        (["search", "good", "--datetime", "2024"], "settings"),
-        (["search", "good", "--bbox", "0", "0", "0", "1"], "settings"),
-        (["ingest"], "settings"),
-        (["ingest", "good", "--all"], "settings"),
-        (["items", "--installation", "nobody"], "lake_not_found"),
+        (["search", "nonsense"], "catalog_not_found: "),
+        (["search", "vectors"], "dataset_planned: "),
+        (["search", "broken"], "read: "),
+        (["search", "good", "--datetime", "2024"], "settings: datetime: '2024' is not an interval"),
+        (["search", "good", "--datetime", "2024-13-01/.."], "settings: datetime: '2024-13-01' is no time"),
+        (["search", "good", "--datetime", "2024-06-01/2024-05-01"], "settings: datetime"),
+        (["search", "good", "--bbox", "1", "2", "3", "1"], "settings: "),
+        (["search", "good", "--bbox", "0", "0", "0", "1"], "settings: "),
+        (["ingest"], "settings: "),
+        (["ingest", "good", "--all"], "settings: "),
+        (["items", "--installation", "nobody"], "lake_not_found: "),
     ],
 )
-def test_an_error_is_one_line_and_a_remedy(run: Any, arguments: list[str], kind: str) -> None:
+def test_an_error_is_one_line_and_a_remedy(run: Any, arguments: list[str], beginning: str) -> None:
     ran = run(*arguments)
     assert ran.code == 1
-    assert ran.err.splitlines()[0].startswith(f"{kind}: ")
+    assert ran.err.splitlines()[0].startswith(beginning)
     assert "Traceback" not in ran.err
 
 

@@ -6,18 +6,40 @@ import json
 from pathlib import Path
 from typing import Any
 
+import h3
 import pytest
 import shapely
 import yaml
 from pgstac_server import PgstacServer
-from stac_searches import World, flat
+from stac_gateway import Gateway
+from stac_searches import World, flat, made
+from stac_world import catalog
 
 from db import Settings, connect
 from db.settings import using
 from eopv.cli import main
-from ingest.stac_manifest import StacManifest
+from ingest.stac_manifest import Catalog, StacManifest
 
 pytestmark = pytest.mark.xdist_group("pgstac")
+
+
+def written(entry: Catalog, folder: Path) -> Path:
+    """A manifest of one catalog, ``demo``."""
+    document = StacManifest(catalogs={"demo": entry}).model_dump(mode="json", exclude_defaults=True)
+    del document["catalogs"]["demo"]["key"]
+    manifest = folder / "stac.yml"
+    manifest.write_text(yaml.safe_dump(document))
+    return manifest
+
+
+def ingested(lake: Settings, manifest: Path, capsys: pytest.CaptureFixture[str], *more: str) -> dict[str, Any]:
+    """What ``eopv stac ingest demo`` says."""
+    capsys.readouterr()
+    with using(lake), pytest.raises(SystemExit) as ended:
+        main(["stac", "ingest", "demo", "--manifest", str(manifest), "--json", *more])
+    assert not ended.value.code
+    (outcome,) = json.loads(capsys.readouterr().out)
+    return outcome
 
 
 def test_a_whole_ingest_lands_what_the_server_holds(
@@ -28,19 +50,11 @@ def test_a_whole_ingest_lands_what_the_server_holds(
     assert names
     (place,) = wanted.areas
     entry = wanted.entry(pgstac.url, stac_world.collections)
-    manifest = tmp_path / "stac.yml"
-    document = StacManifest(catalogs={"demo": entry}).model_dump(mode="json", exclude_defaults=True)
-    del document["catalogs"]["demo"]["key"]
-    manifest.write_text(yaml.safe_dump(document))
+    manifest = written(entry, tmp_path)
     lake = Settings(home=tmp_path / "home", _env_file=None)
 
     def ingest() -> dict[str, Any]:
-        capsys.readouterr()
-        with using(lake), pytest.raises(SystemExit) as ended:
-            main(["stac", "ingest", "demo", "--manifest", str(manifest), "--json", "--bbox", *map(str, place.bounds)])
-        assert not ended.value.code
-        (outcome,) = json.loads(capsys.readouterr().out)
-        return outcome
+        return ingested(lake, manifest, capsys, "--bbox", *map(str, place.bounds))
 
     def rows(query: str) -> list[tuple[Any, ...]]:
         with connect(read_only=True, lake=lake) as con:
@@ -94,3 +108,38 @@ def test_a_whole_ingest_lands_what_the_server_holds(
     versions = rows(f"SELECT version, properties->>'$.\"eo:cloud_cover\"' FROM landing.stac_items WHERE item_id = '{names[0]}'")
     assert sorted(versions)[1] == (2, "0.5")
     assert len(versions) == 2
+
+
+def test_an_ingest_around_installations_lands_what_meets_their_cells(
+    pgstac: PgstacServer, gateway: Gateway, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made().load(pgstac)
+    lake = Settings(home=tmp_path / "home", _env_file=None)
+    places = {"i-1": (10.5, 50.4), "i-2": (13.5, 50.6)}
+    with connect(lake=lake) as con:
+        con.execute(
+            "CREATE TABLE lake.curated.pv_installations "
+            "(installation_id VARCHAR, centroid_lon_deg DOUBLE, centroid_lat_deg DOUBLE)"
+        )
+        con.executemany("INSERT INTO lake.curated.pv_installations VALUES (?, ?, ?)", [[k, *v] for k, v in places.items()])
+    cells = [h3.latlng_to_cell(lat, lon, 4) for lon, lat in places.values()]
+    around = shapely.union_all([shapely.Polygon([(lon, lat) for lat, lon in h3.cell_to_boundary(cell)]) for cell in cells])
+
+    def found(place: shapely.Geometry) -> list[str]:
+        query = """
+            SELECT id FROM items
+            WHERE collection IN ('scenes', 'radar') AND ST_Intersects(geometry, ST_GeomFromText(%s, 4326)) ORDER BY id
+        """
+        return [name for (name,) in pgstac.rows(query, [place.wkt])]
+
+    expected = found(around)
+    # The margin of a kilometre decides nothing here
+    assert found(around.buffer(0.02)) == expected
+    assert 0 < len(expected) < len(made().items)
+    entry = catalog("api", url=gateway.url, search={"within": "installations"}, collections={"scenes": {}, "radar": {}})
+    outcome = ingested(lake, written(entry, tmp_path), capsys)
+    assert (outcome["new"], outcome["unwanted"]) == (len(expected), 0)
+    assert all("intersects" in answer.question for answer in gateway.answers)
+    with connect(read_only=True, lake=lake) as con:
+        landed = [name for (name,) in con.sql("SELECT item_id FROM landing.stac_items ORDER BY 1").fetchall()]
+    assert landed == expected
