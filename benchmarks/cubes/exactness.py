@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import obstore
+import psutil
 import rasterio
 from affine import Affine
 
@@ -19,6 +20,8 @@ from dataflows.cubes.rasters.access import Access
 from dataflows.cubes.rasters.tiles import Part, TileReader
 from dataflows.cubes.references.scenes import SceneAsset
 from dataflows.cubes.virtual import build_virtual
+from db import services
+from db.services.seaweed import Seaweed
 from db.settings import Settings
 
 # Neither is a multiple of a tile's edge
@@ -65,7 +68,8 @@ SOURCES = (
     Source("zstd, predictor 2", profile={"compress": "zstd", "predictor": 2}),
     Source("lzma", profile={"compress": "lzma"}),
     Source("deflate, predictor 3", dtype="float32", profile={"compress": "deflate", "predictor": 3}),
-    Source("lerc", dtype="float32", profile={"compress": "lerc", "max_z_error": 0}),
+    Source("lerc, float32", dtype="float32", profile={"compress": "lerc", "max_z_error": 0}),
+    Source("lerc, uint16", profile={"compress": "lerc", "max_z_error": 0}),
     Source("deflate, big-endian", profile={"compress": "deflate", "endianness": "big"}),
     Source("deflate, BigTIFF", profile={"compress": "deflate", "bigtiff": "yes"}),
     Source("deflate, 3 bands by pixel", bands=3, profile={"compress": "deflate", "interleave": "pixel"}),
@@ -92,23 +96,24 @@ class Verdict:
         return f"refused: {self.refusal}" if self.different is None else "exact" if self.different == 0 else f"{self.different}"
 
 
-def verdicts(folder: Path, services: Settings) -> Iterator[Verdict]:
+def verdicts(folder: Path, s3_lake: Settings) -> Iterator[Verdict]:
     """Every source by every transport and path.
 
     Args:
         folder: empty.
-        services: a lake whose data are on a running S3 server.
+        s3_lake: a lake whose data are on a running SeaweedFS of its own.
     """
-    access = Access.of(services)
+    access, web = Access.of(s3_lake), _web_server(s3_lake)
     for number, source in enumerate(SOURCES):
         path = folder / f"source-{number:02d}.tif"
         source.write(path)
         with rasterio.open(path) as file:
             expected = file.read()
-        remote = f"{services.data_path}exactness/{path.name}"
+        remote = f"{s3_lake.data_path}exactness/{path.name}"
         bucket, key = access.open(remote)
         obstore.put(bucket, key, path.read_bytes())
-        for transport, href in (("file", str(path)), ("S3", remote)):
+        over_http = f"{web}/{remote.removeprefix('s3://')}"
+        for transport, href in (("file", str(path)), ("HTTP", over_http), ("S3", remote)):
             yield Verdict(source.name, transport, "chips", _different(_decoded(href, access), expected))
             lake = Settings(home=folder / f"lake-{number}-{transport}", _env_file=None)
             names = tuple(f"b{band}" for band in range(source.bands))
@@ -120,6 +125,14 @@ def verdicts(folder: Path, services: Settings) -> Iterator[Verdict]:
             cube = open_virtual("made", lake=lake, access=access)
             found = np.concatenate([cube[name].values for name in cube.data_vars if cube[name].dims[-2:] == ("y", "x")])
             yield Verdict(source.name, transport, "virtual", _different(found, expected))
+
+
+def _web_server(s3_lake: Settings) -> str:
+    """URL of the folder of buckets at SeaweedFS's filer, an ordinary web server: byte ranges, strong ETags, no signatures."""
+    (server,) = (each for each in services.status(s3_lake) if each.name == Seaweed.name)
+    option = "-filer.port="
+    port = next(each for each in psutil.Process(server.pid).cmdline() if each.startswith(option)).removeprefix(option)
+    return f"http://127.0.0.1:{port}/buckets"
 
 
 def _decoded(href: str, access: Access) -> np.ndarray:
