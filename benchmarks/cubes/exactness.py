@@ -17,7 +17,7 @@ from affine import Affine
 from benchmarks.cubes.scenes import EPSG, NORTH, PIXEL_M, WEST
 from dataflows.cubes.opening import open_virtual
 from dataflows.cubes.rasters.access import Access
-from dataflows.cubes.rasters.tiles import Part, TileReader
+from dataflows.cubes.rasters.tiles import TileReader
 from dataflows.cubes.references.scenes import SceneAsset
 from dataflows.cubes.virtual import build_virtual
 from db import services
@@ -138,11 +138,10 @@ def _web_server(s3_lake: Settings) -> str:
 def _decoded(href: str, access: Access) -> np.ndarray:
     with TileReader(access) as reader:
         raster = reader.raster(href)
-        whole = Part(0, ROWS, 0, COLUMNS)
-        reader.finish(reader.begin({href: [whole]}))
+        reader.finish(reader.begin({href: raster.blocks}))
         out = np.empty((raster.bands, ROWS, COLUMNS), raster.dtype)
         for band in range(raster.bands):
-            reader.cut(raster, band + 1, whole, out[band])
+            reader.cut(raster, band + 1, 0, 0, out[band])
     return out
 
 

@@ -47,20 +47,22 @@ def virtual(scenes: Scenes, cache: Path) -> Reader:
 def ours(scenes: Scenes, cache: Path) -> Reader:
     """What decodes for chips (``TileReader``), asked for every tile."""
     from dataflows.cubes.rasters.access import Access
-    from dataflows.cubes.rasters.tiles import Part, TileReader
+    from dataflows.cubes.rasters.tiles import TileReader
 
     def read() -> np.ndarray:
         out = np.empty((len(scenes.layers), scenes.edge, scenes.edge), np.uint16)
-        whole = Part(0, scenes.edge, 0, scenes.edge)
         hrefs = [str(path) for path in scenes.paths(cache)]
         with TileReader(Access(), cache_bytes=0) as reader:
             rasters = reader.rasters(hrefs)
-            following = reader.begin({hrefs[0]: [whole]})
+            following = reader.begin({hrefs[0]: rasters[hrefs[0]].blocks})
             for layer, href in enumerate(hrefs):
-                current, following = following, reader.begin({name: [whole] for name in hrefs[layer + 1 : layer + 3]})
+                current, following = (
+                    following,
+                    reader.begin({name: rasters[name].blocks for name in hrefs[layer + 1 : layer + 3]}),
+                )
                 reader.finish(current)
-                reader.cut(rasters[href], 1, whole, out[layer])
-                reader.trim(following)
+                reader.cut(rasters[href], 1, 0, 0, out[layer])
+                reader.trim([following])
         return out
 
     return read

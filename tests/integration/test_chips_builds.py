@@ -182,6 +182,21 @@ def test_a_scene_that_cannot_be_read_gives_way_to_the_next_best(world: World, ho
     assert build(world, home).snapshot_id is None
 
 
+def test_chips_of_several_broken_tiles_are_cut_from_the_next_best_scene(world: World, home: Settings):
+    # One installation a tile of 256 pixels; of the file, the first half is left
+    world.sites = {f"site-{x}-{y}": square(x, y, 60) for x in (300, 2780) for y in (300, 2580)}
+    good = world.scene(3, day=20, rank=2)
+    truncate(world.scene(3, day=5).assets[0])
+    (group,) = build(world, home).groups
+    cube = opened(home)
+    broken = np.flatnonzero(cube.item_id.values[:, 0] == good.item_id)
+    assert len(broken) >= 2
+    assert group.missing == 0
+    for chip in broken:
+        expected = by_rasterio(good.assets[0].href, cube.transform.values[chip], SIZE)
+        np.testing.assert_array_equal(cube.pixels.values[chip, 0, 0], expected)
+
+
 def test_hazard_without_a_readable_scene_a_chip_is_missing_and_never_zeros(world: World, home: Settings):
     world.scene(3)
     truncate(world.scene(4).assets[1])

@@ -78,6 +78,8 @@ def build_group(
             size=size or DEFAULT_SIZE,
             dtype=dtype,
             fill=fill,
+            chips=len(chips),
+            months=np.arange(plan.month.min(), plan.month.max() + 1),
             resampling=resampling or Resampling.NEAREST,
         )
     return Filling(work, plan, chips, group, reader, means).run()

@@ -1,4 +1,4 @@
-"""One chip from one scene: which pixels of each file it takes, what they are worth, and how they are aligned.
+"""Chips from one scene: which pixels of each file they take, what they are worth, and how they are aligned.
 
 Where a file's pixels coincide with the chip's, they are copied. Any other north-up file of the same CRS (20 m beside 10 m, a
 shifted origin) gives, for each pixel of the chip, the pixel that holds its centre: nearest neighbour, so that a chip never
@@ -8,8 +8,9 @@ or east. Classes are always the nearest pixel's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -18,211 +19,269 @@ from numpy.typing import NDArray
 from dataflows.cubes.chip.resampling import Resampling, as_numbers, interpolated, taps
 from dataflows.cubes.pixels import quality
 from dataflows.cubes.pixels.scenes import Band, Scene
-from dataflows.cubes.rasters.grid import TOLERANCE_PX
-from dataflows.cubes.rasters.tiles import Part, Raster, TileReader
-from db.errors import SourceError
+from dataflows.cubes.rasters.grid import TOLERANCE_PX, Grid
+from dataflows.cubes.rasters.tiles import Block, Raster, TileReader
+from db.errors import CubeError, SourceError
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a chip lies: CRS, northern and western edge in metres, height and width of a pixel, pixels along an edge."""
+class Places:
+    """Where chips lie.
+
+    Attributes:
+        epsg: code of the CRS.
+        top: northern edges in metres, shape (chips,).
+        left: western edges in metres, shape (chips,).
+        resolution: height and width of a pixel in metres, shape (chips, 2).
+        size: pixels along an edge.
+    """
 
     epsg: int
-    top: float
-    left: float
-    resolution: tuple[float, float]
+    top: NDArray[np.float64]
+    left: NDArray[np.float64]
+    resolution: NDArray[np.float64]
     size: int
 
 
-@dataclass(frozen=True)
-class Placement:
-    """How a chip is filled from a file.
+class _Axis(NamedTuple):
+    """Along one axis, how a chip lies to a file.
 
     Attributes:
-        part: what is read of the file.
-        rows: rows of the chip that the file has.
-        columns: columns of the chip that the file has.
-        take: for each of these rows and columns its place within the part; ``None`` where pixels coincide.
-        weights: for each of these rows and columns what the rows and columns of the part count; ``None`` where it is one alone.
+        pixels: those of the chip that the file has.
+        begin: the file's first pixel that counts.
+        end: the last but one.
+        take: for each of the chip's pixels its place among them.
+        weights: for each of the chip's pixels what each of them counts; ``None`` where it is one alone.
     """
-
-    part: Part
-    rows: slice
-    columns: slice
-    take: tuple[NDArray[np.int64], NDArray[np.int64]] | None
-    weights: tuple[NDArray[np.float64], NDArray[np.float64]] | None
-
-
-class _Axis(NamedTuple):
-    """Along one axis: the chip's pixels, the file's first and last but one, and as :class:`Placement` which of them count."""
 
     pixels: slice
     begin: int
     end: int
-    take: NDArray[np.int64] | None
+    take: NDArray[np.int64]
     weights: NDArray[np.float64] | None
 
 
-def placement(raster: Raster, place: Place, resampling: Resampling) -> Placement | None:
-    """How a chip is filled from a file, ``None`` where they do not meet.
+class _Extents:
+    """Which pixels of a grid chips take; none where ``end`` is not after ``begin``.
 
-    Raises:
-        SourceError: the file is rotated.
+    Attributes:
+        begin: first row and column in the grid, shape (chips, 2).
+        end: last but one.
+        whole: chips whose pixels all coincide with pixels of the grid.
     """
-    if not raster.grid.is_north_up:
-        raise SourceError(f"{raster.href} is rotated.", remedy="Read it through open_region, which warps.")
-    width, _, west, _, minus_height, north = raster.grid.transform[:6]
-    first = (north - place.top) / -minus_height, (place.left - west) / width
-    step = place.resolution[0] / -minus_height, place.resolution[1] / width
-    rows, columns = (
-        _axis(*each, place.size, smooth=resampling is Resampling.BILINEAR)
-        for each in zip(first, step, raster.grid.shape, strict=True)
-    )
-    if rows is None or columns is None:
-        return None
-    part = Part(rows.begin, rows.end, columns.begin, columns.end)
-    if rows.take is None and columns.take is None:
-        return Placement(part, rows.pixels, columns.pixels, None, None)
-    takes = [np.arange(axis.end - axis.begin) if axis.take is None else axis.take for axis in (rows, columns)]
-    weights = [np.eye(axis.end - axis.begin) if axis.weights is None else axis.weights for axis in (rows, columns)]
-    smooth = (weights[0], weights[1]) if resampling is Resampling.BILINEAR else None
-    return Placement(part, rows.pixels, columns.pixels, (takes[0], takes[1]), smooth)
+
+    def __init__(self, grid: Grid, places: Places, resampling: Resampling) -> None:
+        width, _, west, _, minus_height, north = grid.transform[:6]
+        self._first = np.stack([(north - places.top) / -minus_height, (places.left - west) / width], axis=1)
+        self._step = places.resolution / (-minus_height, width)
+        self._size, self._shape = places.size, grid.shape
+        self._smooth = resampling is Resampling.BILINEAR
+        start = np.rint(self._first)
+        self._coincide = (np.abs(self._first - start) <= TOLERANCE_PX) & (np.abs(self._step - 1) * self._size <= TOLERANCE_PX)
+        # Neighbours that count lie within a pixel of the file or of the chip, whichever is larger
+        reach = np.ceil(np.maximum(self._step, 1)) if self._smooth else 0
+        centre = self._first + self._step / 2 + TOLERANCE_PX
+        last = np.floor(centre + self._step * (self._size - 1)) + reach
+        begin = np.where(self._coincide, start, np.floor(centre) - reach).astype(np.int64)
+        end = np.where(self._coincide, start + self._size, last + 1).astype(np.int64)
+        self.whole = (self._coincide & (begin >= 0) & (end <= self._shape)).all(axis=1)
+        self.begin, self.end = np.maximum(begin, 0), np.minimum(end, self._shape)
+
+    def axis(self, chip: int, axis: int) -> _Axis | None:
+        """How a chip lies to the grid's rows (0) or columns (1); ``None`` where they do not meet."""
+        first, step, size, length = self._first[chip, axis], self._step[chip, axis], self._size, self._shape[axis]
+        if self._coincide[chip, axis]:
+            start = round(first)
+            begin, end = max(start, 0), min(start + size, length)
+            return None if begin >= end else _Axis(slice(begin - start, end - start), begin, end, np.arange(end - begin), None)
+        centre = first + step * (np.arange(size) + 0.5)
+        pixel = np.floor(centre + TOLERANCE_PX).astype(np.int64)
+        inside = np.flatnonzero((pixel >= 0) & (pixel < length))
+        if len(inside) == 0:
+            return None
+        pixels = slice(int(inside[0]), int(inside[-1]) + 1)
+        if self._smooth:
+            begin, end, weights = taps(centre[pixels], step, length)
+        else:
+            begin, end, weights = int(pixel[inside[0]]), int(pixel[inside[-1]]) + 1, None
+        return _Axis(pixels, begin, end, pixel[pixels] - begin, weights)
 
 
-def _axis(first: float, step: float, length: int, size: int, *, smooth: bool) -> _Axis | None:
-    """How a chip lies to a file along one axis; ``None`` where they do not meet.
+@dataclass(frozen=True)
+class _Layer:
+    """One band of a scene."""
 
-    Args:
-        first: edge of the chip's first pixel, in pixels of the file.
-        step: pixel of the chip in pixels of the file.
-        length: pixels of the file.
-        size: pixels of the chip.
-        smooth: whether neighbours count.
+    band: Band
+    raster: Raster
+    extents: _Extents
+
+    @property
+    def nodata(self) -> float | None:
+        """As the item states it, else the file."""
+        return self.band.nodata if self.band.nodata is not None else self.raster.nodata
+
+
+@dataclass(frozen=True)
+class Needed:
+    """Files of a scene with one grid and one size of blocks, and the blocks of them that each chip needs.
+
+    Attributes:
+        hrefs: the files.
+        block_bytes: what one block of all of them takes.
+        begin: first row and column of blocks, shape (chips, 2).
+        end: last but one; not after ``begin`` where a chip does not meet the files.
     """
-    start = round(first)
-    if abs(first - start) <= TOLERANCE_PX and abs(step - 1) * size <= TOLERANCE_PX:
-        begin, end = max(start, 0), min(start + size, length)
-        return None if begin >= end else _Axis(slice(begin - start, end - start), begin, end, None, None)
-    centre = first + step * (np.arange(size) + 0.5)
-    pixel = np.floor(centre + TOLERANCE_PX).astype(np.int64)
-    inside = np.flatnonzero((pixel >= 0) & (pixel < length))
-    if len(inside) == 0:
-        return None
-    pixels = slice(int(inside[0]), int(inside[-1]) + 1)
-    if smooth:
-        begin, end, weights = taps(centre[pixels], step, length)
-    else:
-        begin, end, weights = int(pixel[inside[0]]), int(pixel[inside[-1]]) + 1, None
-    return _Axis(pixels, begin, end, pixel[pixels] - begin, weights)
+
+    hrefs: tuple[str, ...]
+    block_bytes: int
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+    def blocks(self, chip: int) -> Iterator[Block]:
+        """Those of one chip."""
+        (row, column), (end_row, end_column) = self.begin[chip].tolist(), self.end[chip].tolist()
+        return ((y, x) for y in range(row, end_row) for x in range(column, end_column))
 
 
 class Cut:
-    """A chip to be cut from a scene: what must be decoded for it, and how it is made of that.
+    """Chips to be cut from a scene: what must be decoded for them, and how they are made of that.
 
     Args:
         scene: the item.
-        place: the chip.
+        places: the chips.
         reader: decodes tiles.
+        dtype: of the pixels.
         resampling: of bands.
 
     Raises:
-        SourceError: an asset is missing or unreadable, rotated, or in another CRS than its item says; before anything is
-            decoded.
+        SourceError: an asset is missing or unreadable, rotated, of another type, or in another CRS than its item says; before
+            anything is decoded.
     """
 
-    def __init__(self, scene: Scene, place: Place, reader: TileReader, resampling: Resampling) -> None:
-        self.scene, self._place, self._reader = scene, place, reader
+    def __init__(self, scene: Scene, places: Places, reader: TileReader, dtype: np.dtype, resampling: Resampling) -> None:
+        self.scene, self._reader = scene, reader
         wanted = [(band, resampling) for band in scene.bands]
         if scene.classification is not None:
             wanted.append((scene.classification, Resampling.NEAREST))
-        self._placed: list[tuple[Band, Raster, Placement | None]] = []
+        self._layers: list[_Layer] = []
         # Files of one item share few grids
-        placed: dict[tuple[int, Resampling], Placement | None] = {}
-        for band, method in wanted:
+        extents: dict[tuple[int, Resampling], _Extents] = {}
+        for number, (band, method) in enumerate(wanted):
             if band is None:
                 raise SourceError(f"{scene.item_id} has no asset for one of the bands.", remedy="Build fewer bands.")
             raster = reader.raster(band.href)
             if band.number > raster.bands:
                 raise SourceError(f"{raster.href} has {raster.bands} bands, not {band.number}.")
-            if raster.grid.epsg != place.epsg:
+            if raster.grid.epsg != places.epsg:
                 raise SourceError(
-                    f"{raster.href} is in EPSG:{raster.grid.epsg}, its item says EPSG:{place.epsg}.",
+                    f"{raster.href} is in EPSG:{raster.grid.epsg}, its item says EPSG:{places.epsg}.",
                     remedy="Correct the item, or read it through open_region, which warps.",
                 )
+            if number < len(scene.bands) and raster.dtype != dtype.name:
+                raise SourceError(f"{raster.href} is of type {raster.dtype}, the group is of type {dtype.name}.")
+            if not raster.grid.is_north_up:
+                raise SourceError(f"{raster.href} is rotated.", remedy="Read it through open_region, which warps.")
             key = id(raster.grid), method
-            if key not in placed:
-                placed[key] = placement(raster, place, method)
-            self._placed.append((band, raster, placed[key]))
+            if key not in extents:
+                extents[key] = _Extents(raster.grid, places, method)
+            self._layers.append(_Layer(band, raster, extents[key]))
 
-    def parts(self) -> Iterator[tuple[str, Part]]:
-        """File and part of it, one a band."""
-        for band, _, placed in self._placed:
-            if placed is not None:
-                yield band.href, placed.part
+    @cached_property
+    def needed(self) -> list[Needed]:
+        """What must be decoded."""
+        alike: dict[tuple[int, Block], dict[str, Raster]] = {}
+        for layer in self._layers:
+            alike.setdefault((id(layer.extents), layer.raster.block), {})[layer.band.href] = layer.raster
+        extents = {id(layer.extents): layer.extents for layer in self._layers}
+        return [
+            Needed(
+                tuple(rasters),
+                sum(raster.tile_bytes for raster in rasters.values()),
+                extents[key].begin // block,
+                np.where(extents[key].end > extents[key].begin, -(-extents[key].end // block), 0),
+            )
+            for (key, block), rasters in alike.items()
+        ]
 
-    def into(self, pixels: NDArray[np.generic], fill: float) -> NDArray[np.uint8]:
-        """Fill the chip's pixels, and say what they are worth.
+    def into(
+        self, chips: Sequence[int], pixels: NDArray[np.generic], fill: float
+    ) -> tuple[NDArray[np.uint8], dict[int, CubeError]]:
+        """Fill chips' pixels, and say what they are worth.
 
         Args:
-            pixels: shape (band, y, x); all of it is written.
+            chips: which of the places.
+            pixels: shape (chips, band, y, x); all of it is written.
             fill: value of what is not observed.
 
         Returns:
-            Classes, shape (y, x).
-
-        Raises:
-            SourceError: a tile cannot be decoded, or a file is of another type than the group.
-            CubeError: the classification is none.
+            Classes, shape (chips, y, x); and, by its number among ``chips``, why a chip cannot be cut: a tile cannot be
+            decoded, or the classification is none. Such a chip's pixels and classes are void.
         """
-        bands = self._placed[: len(self.scene.bands)]
-        dtype = pixels.dtype.name
-        nodata = np.zeros(pixels.shape[1:], np.bool_)
-        values = [band.nodata if band.nodata is not None else raster.nodata for band, raster, _ in bands]
-        for index, (band, raster, placed) in enumerate(bands):
-            if raster.dtype != dtype:
-                raise SourceError(f"{raster.href} is of type {raster.dtype}, the group is of type {dtype}.")
-            self._copy(pixels[index], band.number, raster, placed, nodata, fill, values[index])
-        _blank(pixels, values, fill, nodata)
+        bands = self._layers[: len(self.scene.bands)]
+        beyond = np.zeros((len(chips), *pixels.shape[2:]), np.bool_)
+        errors: dict[int, CubeError] = {}
+        for index, layer in enumerate(bands):
+            self._copy(layer, chips, pixels[:, index], beyond, fill, errors)
+        _blank(pixels, [layer.nodata for layer in bands], fill, beyond)
         if self.scene.classification is None:
-            return quality.classify(None, None, nodata)
-        band, raster, placed = self._placed[-1]
-        classes = np.empty(pixels.shape[1:], raster.dtype)
-        self._copy(classes, band.number, raster, placed, nodata, 0)
-        return quality.classify(classes, band.asset_key, nodata)
+            return quality.classify(None, None, beyond), errors
+        layer = self._layers[-1]
+        numbers = np.zeros(beyond.shape, layer.raster.dtype)
+        self._copy(layer, chips, numbers, beyond, 0, errors)
+        try:
+            return quality.classify(numbers, layer.band.asset_key, beyond), errors
+        except CubeError:
+            classes = np.empty(beyond.shape, np.uint8)
+            for at in range(len(chips)):
+                try:
+                    classes[at] = quality.classify(numbers[at], layer.band.asset_key, beyond[at])
+                except CubeError as error:
+                    errors.setdefault(at, error)
+            return classes, errors
 
     def _copy(
         self,
+        layer: _Layer,
+        chips: Sequence[int],
         out: NDArray[np.generic],
-        number: int,
-        raster: Raster,
-        placed: Placement | None,
         beyond: NDArray[np.bool_],
         fill: float,
-        value: float | None = None,
+        errors: dict[int, CubeError],
     ) -> None:
-        """Pixels of one band, ``value`` where they have none; fills and marks where the file does not reach."""
-        if placed is None:
-            out[...] = fill
-            beyond[...] = True
-            return
-        if placed.rows != slice(0, out.shape[0]) or placed.columns != slice(0, out.shape[1]):
-            out[...] = fill
-            reached = np.zeros(out.shape, np.bool_)
-            reached[placed.rows, placed.columns] = True
-            beyond |= ~reached
-        if placed.take is None:
-            self._reader.cut(raster, number, placed.part, out[placed.rows, placed.columns])
-            return
-        part = placed.part
-        read = np.empty((part.end_row - part.row, part.end_column - part.column), out.dtype)
-        self._reader.cut(raster, number, part, read)
-        nearest = np.ix_(*placed.take)
-        found = read[nearest]
-        if placed.weights is not None:
-            empty = _equals(read, value)
-            smooth = as_numbers(interpolated(read, empty, *placed.weights), out.dtype, value)
-            found = np.where(empty[nearest], found, smooth)
-        out[placed.rows, placed.columns] = found
+        """Pixels of one band as they are, shape (chips, y, x); fills and marks where the file does not reach."""
+        extents, cut = layer.extents, self._reader.cut
+        places = zip(extents.whole[chips].tolist(), extents.begin[chips].tolist(), strict=True)
+        for at, (whole, (row, column)) in enumerate(places):
+            if at in errors:
+                continue
+            try:
+                if whole:
+                    cut(layer.raster, layer.band.number, row, column, out[at])
+                else:
+                    self._copy_partly(layer, chips[at], out[at], beyond[at], fill)
+            except SourceError as error:
+                errors[at] = error
+
+    def _copy_partly(self, layer: _Layer, chip: int, out: NDArray[np.generic], beyond: NDArray[np.bool_], fill: float) -> None:
+        rows, columns = layer.extents.axis(chip, 0), layer.extents.axis(chip, 1)
+        reached = np.zeros(out.shape, np.bool_)
+        if rows is not None and columns is not None:
+            reached[rows.pixels, columns.pixels] = True
+            out[rows.pixels, columns.pixels] = self._aligned(layer, rows, columns, out.dtype)
+        out[~reached] = fill
+        beyond |= ~reached
+
+    def _aligned(self, layer: _Layer, rows: _Axis, columns: _Axis, dtype: np.dtype) -> NDArray[np.generic]:
+        """Pixels of one band on the chip's grid, as far as the file has them."""
+        read = np.empty((rows.end - rows.begin, columns.end - columns.begin), dtype)
+        self._reader.cut(layer.raster, layer.band.number, rows.begin, columns.begin, read)
+        nearest = np.ix_(rows.take, columns.take)
+        if rows.weights is None and columns.weights is None:
+            return read[nearest]
+        weights = [np.eye(axis.end - axis.begin) if axis.weights is None else axis.weights for axis in (rows, columns)]
+        empty = _equals(read, layer.nodata)
+        smooth = as_numbers(interpolated(read, empty, *weights), dtype, layer.nodata)
+        return np.where(empty[nearest], read[nearest], smooth)
 
 
 def _blank(pixels: NDArray[np.generic], values: list[float | None], fill: float, nodata: NDArray[np.bool_]) -> None:
@@ -231,10 +290,10 @@ def _blank(pixels: NDArray[np.generic], values: list[float | None], fill: float,
         # Most items state one value for all bands, which then are compared at once
         empty = _equals(pixels, values[0])
     else:
-        empty = np.stack([_equals(band, value) for band, value in zip(pixels, values, strict=True)])
+        empty = np.stack([_equals(pixels[:, band], value) for band, value in enumerate(values)], axis=1)
     if empty.any():
         pixels[empty] = fill
-        nodata |= empty.any(axis=0)
+        nodata |= empty.any(axis=1)
 
 
 def _equals(pixels: NDArray[np.generic], value: float | None) -> NDArray[np.bool_]:

@@ -99,14 +99,14 @@ class Filling:
         if self._group.chips != len(self._chips) or not np.array_equal(before, self._months):
             self._group.grow(self._work.session, len(self._chips), self._months)
         self._write_chips()
-        masks = write_masks(self._plan, self._chips, self._group)
         self._load_state()
         order = self._order()
         self._total = order.jobs
         self._kept_at = time.monotonic()
         if self._means.cluster is None:
-            wanted, decoded = self._cut_here(order)
+            masks, wanted, decoded = self._cut_here(order)
         else:
+            masks = write_masks(self._plan, self._chips, self._group)
             wanted, decoded = self._cut_out_there(order)
         return GroupResult(
             self._plan.path,
@@ -122,8 +122,8 @@ class Filling:
             frozenset(self._used),
         )
 
-    def _cut_here(self, order: Order) -> tuple[int, int]:
-        """All of it in this process: tiles wanted and decoded."""
+    def _cut_here(self, order: Order) -> tuple[int, int, int]:
+        """All of it in this process: masks written, tiles wanted and decoded."""
         wanted, decoded = self._reader.wanted, self._reader.decoded
 
         def note(done: Done) -> None:
@@ -134,10 +134,12 @@ class Filling:
                 cutter.group = self._group
 
         with Cutter(order, self._group, self._reader, note) as cutter:
+            # While the first tiles are being decoded
+            masks = write_masks(self._plan, self._chips, self._group)
             cutter.run()
         self._failures.include(cutter.failures)
         self._flush()
-        return self._reader.wanted - wanted, self._reader.decoded - decoded
+        return masks, self._reader.wanted - wanted, self._reader.decoded - decoded
 
     def _cut_out_there(self, order: Order) -> tuple[int, int]:
         """In parts by the processes of a cluster, which write into forks of the session: tiles wanted and decoded."""
@@ -168,15 +170,19 @@ class Filling:
             group["epsg"][chips.before :] = np.full(len(new), self._plan.epsg, np.int32)
         transforms = chips.transforms()
         # Chips that are no longer needed stay displaced for ever, and are written once
-        if not np.array_equal(np.asarray(group["transform"][:]), transforms):
+        if chips.before == 0 or not np.array_equal(np.asarray(group["transform"][:]), transforms):
             group["transform"][:] = transforms
 
     def _load_state(self) -> None:
-        group, displaced = self._group, self._chips.displaced
-        self._key = np.asarray(group["scene_key"][:])
-        self._item = np.asarray(group["item_id"][:]).astype(object)
-        self._taken = np.asarray(group["datetime"][:])
-        self._offset = np.asarray(group["reflectance_offset"][:])
+        group, shape = self._group, (len(self._chips), len(self._months))
+        if self._chips.before:
+            self._key = np.asarray(group["scene_key"][:])
+            self._item = np.asarray(group["item_id"][:]).astype(object)
+            self._taken = np.asarray(group["datetime"][:])
+            self._offset = np.asarray(group["reflectance_offset"][:])
+        else:
+            self._key, self._item = np.zeros(shape, np.uint64), np.full(shape, "", object)
+            self._taken, self._offset = np.full(shape, NO_TIME), np.full((*shape, len(self._plan.bands)), np.nan)
         self._state = {
             "scene_key": self._key,
             "item_id": self._item,
@@ -184,7 +190,7 @@ class Filling:
             "reflectance_offset": self._offset,
         }
         # What a displaced chip holds belongs to another place
-        self._void = displaced[:, None] & (self._key != 0)
+        self._void = self._chips.displaced[:, None] & (self._key != 0)
 
     def _order(self) -> Order:
         chips = self._chips

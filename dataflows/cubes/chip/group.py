@@ -147,7 +147,7 @@ class ChipGroup:
 
     def __init__(self, group: zarr.Group) -> None:
         self._group = group
-        self._arrays: dict[str, zarr.Array] = {name: group[name] for name in variables("uint8", 0)}  # type: ignore[misc]
+        self._arrays: dict[str, zarr.Array] = dict(group.arrays())
         for name in ("pixels", "quality"):
             # To look whether a chunk is all fill costs as much as to write it; one that is compresses to nothing
             self._arrays[name] = self._arrays[name].with_config({"write_empty_chunks": True})
@@ -177,9 +177,11 @@ class ChipGroup:
         size: int,
         dtype: str,
         fill: float,
+        chips: int,
+        months: NDArray[np.int64],
         resampling: Resampling = Resampling.NEAREST,
     ) -> ChipGroup:
-        """An empty group.
+        """A group that nothing but its axes is written to.
 
         Args:
             store: of a writable session.
@@ -189,6 +191,8 @@ class ChipGroup:
             size: pixels along an edge of a chip.
             dtype: of the pixels.
             fill: value of pixels that were not observed.
+            chips: how many there are to be.
+            months: since January 1970, one after the other.
             resampling: of bands on another grid than the chips'.
         """
         title = f"Chips of photovoltaic installations: {path}"
@@ -196,16 +200,16 @@ class ChipGroup:
             store, path=path, attributes={"Conventions": CONVENTIONS, "title": title, RESAMPLING: resampling}
         )
         together = chips_per_chunk(len(bands), size, np.dtype(dtype).itemsize)
-        lengths = {"chip": 0, "time": 0, "band": len(bands), "y": size, "x": size, "affine": 6}
+        lengths = {"chip": chips, "time": len(months), "band": len(bands), "y": size, "x": size, "affine": 6}
         chunks = {"time": 1, "band": len(bands), "y": size, "x": size, "affine": 6}
         for name, variable in variables(dtype, fill).items():
-            chips = together if "y" in variable.dims else COORDINATE_CHIPS
+            neighbours = together if "y" in variable.dims else COORDINATE_CHIPS
             # The axis of time itself is one chunk: it is read whole, always
             of_time = COORDINATE_CHIPS if variable.dims == ("time",) else 1
             group.create_array(
                 name,
                 shape=tuple(lengths[dim] for dim in variable.dims),
-                chunks=tuple({**chunks, "chip": chips, "time": of_time}[dim] for dim in variable.dims),
+                chunks=tuple({**chunks, "chip": neighbours, "time": of_time}[dim] for dim in variable.dims),
                 dtype=variable.dtype,
                 fill_value=variable.fill,
                 compressors=PIXELS if name in ("pixels", "quality") else OTHERS if variable.dtype != "string" else "auto",
@@ -214,6 +218,7 @@ class ChipGroup:
             )
         group["band"][:] = np.array(bands, object)  # type: ignore[index]
         group["reflectance_scale"][:] = np.array(scales)  # type: ignore[index]
+        group["time"][:] = days_since_epoch(months)  # type: ignore[index]
         return cls(group)
 
     def __getitem__(self, name: str) -> zarr.Array:

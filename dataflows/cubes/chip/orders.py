@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from dataflows.cubes.pixels.scenes import Scene
 
 
-@dataclass
+@dataclass(slots=True)
 class Job:
     """One chip of one month: the scenes (numbers of :attr:`Order.scenes`) that are to be tried, best first."""
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 import rasterio
@@ -12,7 +13,10 @@ from rasterio.session import Session
 from dataflows.cubes.rasters.access import HTTP, Access, S3Access, absolute
 
 # GDAL keeps what it decoded in a cache of 5 % of the machine's memory; we keep what is needed ourselves
-BLOCK_CACHE_BYTES = 64 * 1024 * 1024
+BLOCK_CACHE_BYTES = 16 * 1024 * 1024
+
+# Files that are kept open: operating systems allow 256 to 1024
+MOST_OPEN = 64
 
 OPTIONS = {
     "GDAL_CACHEMAX": BLOCK_CACHE_BYTES,
@@ -80,3 +84,47 @@ def gdal(href: str, access: Access) -> Iterator[str]:
     session = _Credentials(access.s3_access(absolute(href))) if name.startswith("/vsis3/") else None
     with rasterio.Env(session, **OPTIONS):
         yield name
+
+
+class OpenFiles:
+    """Rasters that are kept open between reads: headers are fetched and parsed once. May be shared between threads.
+
+    Args:
+        access: credentials.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._idle: dict[str, rasterio.DatasetReader] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def opened(self, href: str) -> Iterator[rasterio.DatasetReader]:
+        """A raster for this thread alone; while another one reads it, it is opened a second time.
+
+        Raises:
+            SourceError: see :func:`gdal_name`.
+            rasterio.errors.RasterioError: it cannot be opened.
+        """
+        with gdal(href, self._access) as name:
+            with self._lock:
+                source = self._idle.pop(href, None)
+            source = source or rasterio.open(name)
+            try:
+                yield source
+            except BaseException:
+                source.close()
+                raise
+            with self._lock:
+                spare = href in self._idle or len(self._idle) >= MOST_OPEN
+                if not spare:
+                    self._idle[href] = source
+            if spare:
+                source.close()
+
+    def close(self, hrefs: Iterable[str] | None = None) -> None:
+        """Close rasters that nobody reads; all of them when omitted."""
+        with self._lock:
+            closed = [self._idle.pop(href) for href in list(self._idle if hrefs is None else hrefs) if href in self._idle]
+        for source in closed:
+            source.close()

@@ -4,8 +4,12 @@ Tiles are read by GDAL (rasterio) in threads, one a file: on 24 files of 2048² 
 two cores, async-geotiff 0.5.1 takes 0.72 s. What GDAL reads is what rasterio reads, whatever the codec. The same way leads to
 files, HTTP and S3, and to what cannot be referenced virtually.
 
-Decoded tiles stay in memory up to a number of bytes; the tiles used longest ago go first. Whoever asks in the order of
-place finds every tile still there. ``decoded`` counts decodes, and ``wanted`` distinct tiles, so that a test can tell.
+Neighbouring tiles of a row are decoded in one call and stay together as one slab: a thread that decodes needs Python's lock
+between calls only, and a window is cut from one array, not from several. Of what is remote, GDAL fetches them in parallel.
+
+Decoded tiles stay in memory until they are dropped or exceed a number of bytes; the tiles used longest ago go first. Whoever
+asks in the order of place finds every tile still there. ``decoded`` counts decodes, and ``wanted`` distinct tiles, so that a
+test can tell.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ from __future__ import annotations
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -28,7 +32,7 @@ from rasterio.windows import Window
 
 from dataflows.cubes.rasters.access import Access, absolute
 from dataflows.cubes.rasters.checksums import Checksums
-from dataflows.cubes.rasters.gdal_access import gdal
+from dataflows.cubes.rasters.gdal_access import OpenFiles
 from dataflows.cubes.rasters.grid import Grid
 from db.errors import CubeError, SourceError
 
@@ -68,21 +72,30 @@ class Raster:
         """What a decoded tile takes."""
         return self.block[0] * self.block[1] * self.bands * np.dtype(self.dtype).itemsize
 
+    @property
+    def blocks(self) -> list[Block]:
+        """All blocks of the file."""
+        rows, columns = (-(-extent // block) for extent, block in zip(self.grid.shape, self.block, strict=True))
+        return [(row, column) for row in range(rows) for column in range(columns)]
 
-@dataclass(frozen=True)
-class Part:
-    """Rows and columns of a file, first to last but one; all within the file."""
 
-    row: int
-    end_row: int
-    column: int
-    end_column: int
+class _Slab:
+    """Decoded blocks that are neighbours in a row of blocks.
 
-    def blocks(self, block: tuple[int, int]) -> Iterator[Block]:
-        """Indices of the blocks that hold it."""
-        for row in range(self.row // block[0], -(-self.end_row // block[0])):
-            for column in range(self.column // block[1], -(-self.end_column // block[1])):
-                yield row, column
+    Attributes:
+        pixels: shape (band, y, x).
+        row, column: first pixel in the file; ``end_row``, ``end_column``: the last but one.
+        tiles: those of its blocks that are kept.
+        blocks: how many it has.
+        block_width: columns of each but perhaps the last.
+    """
+
+    __slots__ = ("block_width", "blocks", "column", "end_column", "end_row", "pixels", "row", "tiles")
+
+    def __init__(self, pixels: NDArray[np.generic], row: int, column: int, tiles: set[Tile], block_width: int) -> None:
+        self.pixels, self.row, self.column, self.tiles, self.blocks = pixels, row, column, tiles, len(tiles)
+        self.block_width = block_width
+        self.end_row, self.end_column = row + pixels.shape[1], column + pixels.shape[2]
 
 
 @dataclass(frozen=True)
@@ -106,8 +119,9 @@ class TileReader:
         self._access = access
         self._cache_bytes = cache_bytes
         self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="tiles")
+        self._files = OpenFiles(access)
         self._rasters: dict[str, Raster | SourceError] = {}
-        self._tiles: OrderedDict[Tile, NDArray[np.generic] | SourceError] = OrderedDict()
+        self._tiles: OrderedDict[Tile, _Slab | SourceError] = OrderedDict()
         self._held = 0
         self._lock = Lock()
         self._grids: dict[Grid, Grid] = {}
@@ -121,6 +135,7 @@ class TileReader:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._files.close()
         self._tiles.clear()
 
     def forget(self, hrefs: Iterable[str]) -> None:
@@ -128,10 +143,18 @@ class TileReader:
         files = set(hrefs)
         with self._lock:
             for key in [key for key in self._tiles if key[0] in files]:
-                self._held -= _size(self._tiles.pop(key))
+                self._drop(key)
+        self._files.close(files)
         for href in files:
             self._rasters.pop(href, None)
             self._known.pop(href, None)
+
+    def drop(self, tiles: Iterable[Tile]) -> None:
+        """Drop tiles that nobody will ask for again."""
+        with self._lock:
+            for tile in tiles:
+                if tile in self._tiles:
+                    self._drop(tile)
 
     def rasters(self, hrefs: Iterable[str]) -> dict[str, Raster | SourceError]:
         """Facts of many files, several at a time; one that cannot be read has the error in its place."""
@@ -155,17 +178,16 @@ class TileReader:
             raise found
         return found
 
-    def begin(self, wanted: Mapping[str, Iterable[Part]]) -> Decoding:
-        """Begin to decode what parts of files need and is not in memory; the files side by side.
+    def begin(self, wanted: Mapping[str, Collection[Block]]) -> Decoding:
+        """Begin to decode tiles that are not in memory; the files side by side.
 
         Args:
-            wanted: href → parts of it; the files are known (:meth:`rasters`) and readable.
+            wanted: href → blocks of it; the files are known (:meth:`rasters`) and readable.
 
         Returns:
-            What to :meth:`finish`, and not to :meth:`trim`, before the parts are cut.
+            What to :meth:`finish`, and not to :meth:`trim`, before anything is cut from them.
         """
-        blocks = {href: _blocks(self.raster(href), parts) for href, parts in wanted.items()}
-        tiles = [(href, index) for href in blocks for index in sorted(blocks[href])]
+        tiles = [(href, index) for href in wanted for index in sorted(wanted[href])]
         for href, index in tiles:
             known = self._known.setdefault(href, set())
             self.wanted += index not in known
@@ -192,46 +214,51 @@ class TileReader:
         """Whether a tile is in memory, or will be soon."""
         return (href, tile) in self._tiles or (href, tile) in self._coming
 
-    def trim(self, needed: Decoding | None = None) -> None:
+    def trim(self, needed: Iterable[Decoding] = ()) -> None:
         """Drop the tiles used longest ago until what is held is within ``cache_bytes``.
 
         Args:
             needed: tiles that stay, however many.
         """
-        stay = needed.tiles if needed is not None else frozenset()
+        stay = frozenset().union(*(decoding.tiles for decoding in needed))
         with self._lock:
             for key in [key for key in self._tiles if key not in stay]:
                 if self._held <= self._cache_bytes:
                     return
-                self._held -= _size(self._tiles.pop(key))
+                self._drop(key)
 
-    def cut(self, raster: Raster, band: int, part: Part, out: NDArray[np.generic]) -> None:
-        """Copy a part of a band into an array of its shape, from tiles that are decoded (:meth:`finish`).
+    def cut(self, raster: Raster, band: int, row: int, column: int, out: NDArray[np.generic]) -> None:
+        """Copy a window of a band into an array of its shape, from tiles that are decoded (:meth:`finish`).
 
         Args:
             raster: file.
             band: from 1.
-            part: rows and columns.
-            out: shape of the part.
+            row: first row of the window, which lies within the file.
+            column: first column.
+            out: shape of the window.
 
         Raises:
-            SourceError: a tile of the part cannot be decoded.
+            SourceError: a tile of the window cannot be decoded.
         """
         height, width = raster.block
-        for row, column in part.blocks((height, width)):
-            tile = self._tiles[raster.href, (row, column)]
-            if isinstance(tile, SourceError):
-                raise tile
-            top, left = row * height, column * width
-            y0, y1 = max(part.row, top), min(part.end_row, top + height)
-            x0, x1 = max(part.column, left), min(part.end_column, left + width)
-            out[y0 - part.row : y1 - part.row, x0 - part.column : x1 - part.column] = tile[
-                band - 1, y0 - top : y1 - top, x0 - left : x1 - left
-            ]
+        end_row, end_column = row + out.shape[0], column + out.shape[1]
+        y0 = row
+        while y0 < end_row:
+            x0, y1 = column, end_row
+            while x0 < end_column:
+                slab = self._tiles[raster.href, (y0 // height, x0 // width)]
+                if isinstance(slab, SourceError):
+                    raise slab
+                y1, x1 = min(end_row, slab.end_row), min(end_column, slab.end_column)
+                out[y0 - row : y1 - row, x0 - column : x1 - column] = slab.pixels[
+                    band - 1, y0 - slab.row : y1 - slab.row, x0 - slab.column : x1 - slab.column
+                ]
+                x0 = x1
+            y0 = y1
 
     def _described(self, href: str) -> Raster | SourceError:
         try:
-            with gdal(href, self._access) as name, rasterio.open(name) as source:
+            with self._files.opened(href) as source:
                 return _described(href, source)
         except SourceError as error:
             return error
@@ -241,15 +268,15 @@ class TileReader:
     def _decode(self, href: str, blocks: list[Block]) -> None:
         raster = self.raster(href)
         try:
-            with gdal(href, self._access) as name, rasterio.open(name) as source:
-                for run in _runs(blocks) if name.startswith("/vsi") else ([index] for index in blocks):
+            with self._files.opened(href) as source:
+                for run in _runs(blocks):
                     self._decode_run(source, raster, run)
         except (RasterioError, OSError) as error:
             for index in blocks:
-                self._keep(href, index, _undecodable(href, error))
+                self._keep(href, [index], _undecodable(href, error))
 
     def _decode_run(self, source: rasterio.DatasetReader, raster: Raster, run: list[Block]) -> None:
-        """Neighbouring blocks of one row in one read: of what is remote, GDAL fetches them in parallel, and merges requests."""
+        """Neighbouring blocks of one row in one read."""
         height, width = raster.block
         rows, columns = raster.grid.shape
         top, left = run[0][0] * height, run[0][1] * width
@@ -258,36 +285,41 @@ class TileReader:
             pixels: NDArray[np.generic] = source.read(window=Window(left, top, right - left, bottom - top))
         except RasterioError as error:
             if len(run) == 1:
-                self._keep(raster.href, run[0], _undecodable(raster.href, error))
+                self._keep(raster.href, run, _undecodable(raster.href, error))
                 return
             # One broken tile is no reason to lose its neighbours
             for index in run:
                 self._decode_run(source, raster, [index])
             return
-        for index in run:
-            x = index[1] * width - left
-            tile = pixels if len(run) == 1 else pixels[:, :, x : x + width].copy()
-            self._keep(raster.href, index, tile)
+        self._keep(raster.href, run, _Slab(pixels, top, left, {(raster.href, index) for index in run}, width))
 
-    def _keep(self, href: str, index: Block, tile: NDArray[np.generic] | SourceError) -> None:
+    def _keep(self, href: str, run: list[Block], found: _Slab | SourceError) -> None:
         with self._lock:
-            self._tiles[href, index] = tile
-            self._held += _size(tile)
-            self.decoded += 1
+            self._tiles.update(((href, index), found) for index in run)
+            self._held += 0 if isinstance(found, SourceError) else found.pixels.nbytes
+            self.decoded += len(run)
 
-
-def _blocks(raster: Raster, parts: Iterable[Part]) -> set[Block]:
-    return {index for part in parts for index in part.blocks(raster.block)}
+    def _drop(self, tile: Tile) -> None:
+        """Drop a tile; its memory is free when less than half of its slab is left."""
+        slab = self._tiles.pop(tile)
+        if isinstance(slab, SourceError):
+            return
+        slab.tiles.discard(tile)
+        if 2 * len(slab.tiles) >= slab.blocks:
+            return
+        self._held -= slab.pixels.nbytes
+        width = slab.block_width
+        for href, index in slab.tiles:
+            left = index[1] * width
+            pixels = slab.pixels[:, :, left - slab.column : left - slab.column + width].copy()
+            self._tiles[href, index] = _Slab(pixels, slab.row, left, {(href, index)}, width)
+            self._held += pixels.nbytes
 
 
 def _runs(blocks: list[Block]) -> Iterator[list[Block]]:
     """Sorted blocks, those that are neighbours in a row together."""
     for _, run in groupby(enumerate(blocks), key=lambda item: (item[1][0], item[1][1] - item[0])):
         yield [index for _, index in run]
-
-
-def _size(tile: NDArray[np.generic] | SourceError) -> int:
-    return 0 if isinstance(tile, SourceError) else tile.nbytes
 
 
 def _described(href: str, source: rasterio.DatasetReader) -> Raster:
