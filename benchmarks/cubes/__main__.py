@@ -126,9 +126,9 @@ def measured_zonal(runs: Runs, cache: Path, out: Console) -> dict[str, Any]:
     _prepared(SCENES, cache)
     results = runs.of("zonal", list(zonal.CONTENDERS), SCENES.dates, SCENES.edge, SITES, cache)
     means = {name: np.array(run.details.pop("means")) for name, run in results.items()}
-    expected = means["exactextract, arrays"]
+    expected = means[zonal.BARE]
     error = {name: float(np.abs(found / expected - 1).max()) for name, found in means.items()}
-    out.print(_table(f"Means of {SITES} outlines × {len(SCENES.layers)} layers", results, ("exactextract, arrays",)))
+    out.print(_table(f"Means of {SITES} outlines × {len(SCENES.layers)} layers", results, (zonal.BARE,)))
     out.print(f"Greatest relative difference of a mean: {error}", highlight=False)
     return _stored(results) | {"differences": error}
 

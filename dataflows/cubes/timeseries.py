@@ -13,14 +13,17 @@ import pyarrow as pa
 from icechunk import Session
 from numpy.typing import NDArray
 
-from dataflows.cubes.chip.blocks import blocks
+from dataflows.cubes.chip.blocks import Block, blocks
 from dataflows.cubes.chip.group import ChipGroup, chip_paths, opened_group
 from dataflows.cubes.pixels.indices import computable, spectral_index
 from dataflows.cubes.pixels.reflectance import calibrated
-from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, weighted
+from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, weighted_by_zone
 from db.errors import CubeError
 
 STATISTICS = ("mean", "stdev", "min", "max", "weight")
+
+# Numbers of the covered pixels of some chips, of all months and variables of a block
+VALUES_AT_ONCE = 1 << 20
 
 SCHEMA = pa.schema(
     [
@@ -74,23 +77,57 @@ def timeseries(session: Session, path: str, *, indices: Sequence[str] | None = N
     scale, offsets = np.asarray(group["reflectance_scale"][:]), np.asarray(group["reflectance_offset"][:])
     for block in blocks(group, there):
         masks = np.asarray(group["own_mask"][block.chips])
-        for index, mask in enumerate(masks):
-            at = block.chips.start + index
-            months = np.flatnonzero(there[at, block.months])
-            if len(months) == 0:
-                continue
-            inside = mask > 0
-            numbers = block.pixels[index][months][:, :, inside].astype(np.float64)
-            numbers[~block.usable[index][months][:, inside][:, None].repeat(len(bands), axis=1)] = np.nan
-            values = calibrated(numbers, scale, offsets[at, block.months][months])
-            reflectance = {band: values[:, number] for number, band in enumerate(bands)}
-            computed = [spectral_index(name, reflectance)[:, None] for name in names]
-            found = weighted(np.concatenate([values, *computed], axis=1), mask[inside])
-            rows = place[at, block.months][months]
-            for name in STATISTICS:
-                parts[name][rows] = getattr(found, name)
-            covered[rows] = mask[inside].sum(dtype=np.float64)
+        found = block_statistics(block, masks, scale, offsets[block.chips, block.months], bands, names)
+        here = there[block.chips, block.months]
+        rows = place[block.chips, block.months][here]
+        for name in STATISTICS:
+            parts[name][rows] = getattr(found, name)[here]
+        covered[rows] = masks.sum(axis=(1, 2), dtype=np.float64)[np.nonzero(here)[0]]
     return _rows(session, path, group, variables, (chip, time), WeightedStatistics(**parts), covered)
+
+
+def block_statistics(
+    block: Block,
+    coverage: NDArray[np.floating],
+    scale: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    bands: Sequence[str],
+    indices: Sequence[str],
+) -> WeightedStatistics:
+    """Statistics of each chip and month over what the installation covers and is clear.
+
+    Args:
+        block: chips.
+        coverage: share covered by the installation, shape (chip, y, x).
+        scale: reflectance per digital number, shape (band,).
+        offset: reflectance at 0, shape (chip, time, band).
+        bands: common names.
+        indices: names of spectral indices.
+
+    Returns:
+        Arrays of shape (chip, time, variable): bands, then indices.
+    """
+    chip, y, x = np.nonzero(coverage > 0)
+    lengths = np.bincount(chip, minlength=len(coverage))
+    shape = (block.pixels.shape[1], len(bands) + len(indices))
+    parts = []
+    for some in np.split(np.arange(len(lengths)), _cuts(lengths * shape[0] * shape[1])):
+        cells = slice(*np.searchsorted(chip, [some[0], some[-1] + 1]))
+        at, where = chip[cells], (chip[cells], slice(None), slice(None), y[cells], x[cells])
+        # Covered pixels only, of all months: (cell, time, band)
+        values = calibrated(block.pixels[where], scale, offset[at])
+        values[~block.usable[at, :, y[cells], x[cells]]] = np.nan
+        reflectance = {band: values[:, :, number] for number, band in enumerate(bands)}
+        values = np.concatenate([values, *(spectral_index(name, reflectance)[:, :, None] for name in indices)], axis=2)
+        parts.append(weighted_by_zone(values.reshape(len(at), -1), coverage[at, y[cells], x[cells]], lengths[some]))
+    return WeightedStatistics(
+        *(np.concatenate([getattr(part, name) for part in parts]).reshape(-1, *shape) for name in STATISTICS)
+    )
+
+
+def _cuts(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where to cut a row of chips so that pieces have about :data:`VALUES_AT_ONCE`."""
+    return np.flatnonzero(np.diff(np.cumsum(values) // VALUES_AT_ONCE)) + 1
 
 
 def _rows(

@@ -8,10 +8,12 @@ all. The plain ones are ``variance`` of the population (ddof 0), ``skewness`` of
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,46 @@ def weighted(values: NDArray[np.floating], coverage: NDArray[np.floating]) -> We
         Arrays of shape (…).
     """
     covered = coverage > 0
-    values, weights = values[..., covered].astype(np.float64, copy=False), coverage[covered].astype(np.float64)
+    columns = values[..., covered].reshape(math.prod(values.shape[:-1]), -1 if covered.any() else 0).T
+    found = weighted_by_zone(columns, coverage[covered], np.array([len(columns)]))
+    return WeightedStatistics(*(getattr(found, each.name).reshape(values.shape[:-1]) for each in fields(found)))
+
+
+def weighted_by_zone(
+    values: NDArray[np.floating], coverage: NDArray[np.floating], lengths: NDArray[np.int64]
+) -> WeightedStatistics:
+    """Statistics of many installations at once, over the pixels that they cover.
+
+    Args:
+        values: shape (pixels, columns), one installation after the other; NaN where not valid.
+        coverage: covered fraction of each pixel, more than 0, shape (pixels,).
+        lengths: pixels of each installation, shape (zones,).
+
+    Returns:
+        Arrays of shape (zones, columns).
+    """
+    shape, edges = (len(lengths), values.shape[1]), np.r_[0, np.cumsum(lengths)]
+    weights = csr_array((coverage.astype(np.float64), np.arange(len(coverage)), edges), (len(lengths), len(coverage)))
+    values = values.astype(np.float64, copy=False)
     valid = ~np.isnan(values)
-    weight = valid @ weights
-    filled = np.where(valid, values, 0.0)
+    filled = values if (whole := valid.all()) else np.where(valid, values, 0.0)
+    weight = weights @ (np.ones_like(values[:, :1]) if whole else valid.astype(np.float64)) + np.zeros(shape)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean = np.where(weight > 0, filled @ weights / weight, np.nan)
+        mean = np.where(weight > 0, weights @ filled / weight, np.nan)
         # About the mean: the difference of squares loses all digits where values are large and alike
-        deviation = np.where(valid, values - mean[..., None], 0.0)
-        stdev = np.where(weight > 0, np.sqrt(np.square(deviation) @ weights / weight), np.nan)
-    least = np.where(valid, values, np.inf).min(axis=-1, initial=np.inf)
-    greatest = np.where(valid, values, -np.inf).max(axis=-1, initial=-np.inf)
-    return WeightedStatistics(mean, stdev, np.where(weight > 0, least, np.nan), np.where(weight > 0, greatest, np.nan), weight)
+        deviation = filled - np.repeat(mean, lengths, axis=0)
+        np.square(deviation, out=deviation)
+        if not whole:
+            deviation[~valid] = 0.0
+        stdev = np.where(weight > 0, np.sqrt(weights @ deviation / weight), np.nan)
+    least, greatest = np.full(shape, np.nan), np.full(shape, np.nan)
+    # One after the other: ufunc.reduceat takes ten times as long. Where pixels are not valid, fmin and fmax pass them over
+    lower, upper = (np.minimum, np.maximum) if whole else (np.fmin, np.fmax)
+    for zone in np.flatnonzero(lengths):
+        own = values[edges[zone] : edges[zone + 1]]
+        lower.reduce(own, axis=0, out=least[zone])
+        upper.reduce(own, axis=0, out=greatest[zone])
+    return WeightedStatistics(mean, stdev, least, greatest, weight)
 
 
 def combined(parts: WeightedStatistics, group: NDArray[np.int64], groups: int) -> WeightedStatistics:
