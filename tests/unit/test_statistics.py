@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.cubes.pixels.masks import masks
-from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, plain, weighted
+from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, plain, weighted, weighted_by_zone
 from dataflows.cubes.pixels.windows import Lattice
 from dataflows.cubes.rasters.grid import Grid
 
@@ -47,6 +47,32 @@ def test_weighted_statistics_equal_exactextract(seed, radius, x, y):
             continue
         for name in ("mean", "stdev", "min", "max"):
             assert getattr(found, name)[index] == pytest.approx(expected[name], abs=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    seed=st.integers(0, 10_000), lengths=st.lists(st.integers(0, 40), min_size=1, max_size=8), holes=st.sampled_from([0, 0.5])
+)
+def test_zones_together_are_each_zone_alone(seed, lengths, holes):
+    rng = np.random.default_rng(seed)
+    values, coverage = rng.normal(0.3, 0.2, (sum(lengths), 3)), rng.uniform(1e-3, 1, sum(lengths))
+    values[rng.random(values.shape) < holes] = np.nan
+    found = weighted_by_zone(values, coverage, np.array(lengths))
+    edges = np.cumsum([0, *lengths])
+    for zone, (a, b) in enumerate(pairwise(edges)):
+        for column in range(3):
+            kept = ~np.isnan(values[a:b, column])
+            alone, weights = values[a:b, column][kept], coverage[a:b][kept]
+            assert found.weight[zone, column] == pytest.approx(weights.sum())
+            if not kept.any():
+                assert np.isnan([found.mean[zone, column], found.stdev[zone, column], found.min[zone, column]]).all()
+                continue
+            mean = np.average(alone, weights=weights)
+            assert found.mean[zone, column] == pytest.approx(mean)
+            assert found.stdev[zone, column] == pytest.approx(
+                np.sqrt(np.average((alone - mean) ** 2, weights=weights)), abs=1e-9
+            )
+            assert (found.min[zone, column], found.max[zone, column]) == (alone.min(), alone.max())
 
 
 @settings(max_examples=50, deadline=None)
