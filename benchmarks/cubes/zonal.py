@@ -85,7 +85,13 @@ def in_memory(scenes: Scenes, cache: Path, count: int) -> Callable[[], Means]:
     order = np.argsort(group["installation_id"][:].astype(object))
 
     def run() -> Means:
-        found = [block_statistics(block, mask, scale, offset[block.chips, block.months], BANDS, []) for block, mask in held]
+        # Without medians, which the others do not compute
+        found = [
+            block_statistics(
+                block, mask, scale, offset[block.chips, block.months], BANDS, [], alone=np.zeros(len(mask), np.bool_)
+            )[0]
+            for block, mask in held
+        ]
         # Blocks take all months of some chips
         return np.concatenate([each.mean for each in found])[order].reshape(count, -1).T / SCALE
 

@@ -32,12 +32,17 @@ class LandedSeries:
 
 
 def ensure_tables(lake: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables, empty, where they are missing."""
+    """Create the tables, empty, where one is missing or has the columns of an older version of this code."""
+    if all(_is_current(lake, name) for name in TABLES):
+        return
     for name, schema in TABLES.items():
-        if not has_table(lake, "landing", name):
-            lake.register("empty_series", schema.empty_table())
-            lake.execute(f"CREATE TABLE IF NOT EXISTS lake.landing.{name} AS SELECT * FROM empty_series")
-            lake.unregister("empty_series")
+        lake.register("empty_series", schema.empty_table())
+        lake.execute(f"CREATE OR REPLACE TABLE lake.landing.{name} AS SELECT * FROM empty_series")
+        lake.unregister("empty_series")
+
+
+def _is_current(lake: duckdb.DuckDBPyConnection, name: str) -> bool:
+    return has_table(lake, "landing", name) and lake.table(f"lake.landing.{name}").columns == TABLES[name].names
 
 
 def land_series(lake: duckdb.DuckDBPyConnection, session: Session, *, author: str = "eopv") -> LandedSeries:

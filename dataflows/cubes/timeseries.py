@@ -1,12 +1,13 @@
 """Reflectances and indices of installations over time, from their chips: one row an installation, scene and variable.
 
 Only pixels that show the ground count (:func:`dataflows.cubes.pixels.quality.usable`), each weighted by the share of it that
-the installation covers (``own_mask``). A site of several chips is one: their statistics are combined.
+the installation covers (``own_mask``). A site of several chips is one: their statistics are combined, but for the median, which
+is that of all their pixels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from dataflows.cubes.chip.blocks import Block, blocks
 from dataflows.cubes.chip.group import ChipGroup, chip_paths, opened_group
+from dataflows.cubes.pixels import quality
 from dataflows.cubes.pixels.indices import computable, spectral_index
 from dataflows.cubes.pixels.reflectance import calibrated
-from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, weighted_by_zone
+from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, weighted_by_zone, weighted_median
 from db.errors import CubeError
 
 STATISTICS = ("mean", "stdev", "min", "max", "weight")
@@ -35,6 +37,7 @@ SCHEMA = pa.schema(
         ("datetime", pa.timestamp("us", "UTC")),
         ("variable", pa.string()),
         ("mean", pa.float64()),
+        ("median", pa.float64()),
         ("stdev", pa.float64()),
         ("min", pa.float64()),
         ("max", pa.float64()),
@@ -73,17 +76,23 @@ def timeseries(session: Session, path: str, *, indices: Sequence[str] | None = N
     place = np.full(there.shape, -1, np.int64)
     place[chip, time] = np.arange(len(chip))
     parts = {name: np.full((len(chip), len(variables)), np.nan) for name in STATISTICS}
+    medians = np.full((len(chip), len(variables)), np.nan)
     covered = np.zeros(len(chip))
+    alone = _alone(group)
     scale, offsets = np.asarray(group["reflectance_scale"][:]), np.asarray(group["reflectance_offset"][:])
     for block in blocks(group, there):
         masks = np.asarray(group["own_mask"][block.chips])
-        found = block_statistics(block, masks, scale, offsets[block.chips, block.months], bands, names)
+        offset = offsets[block.chips, block.months]
+        found, middle = block_statistics(block, masks, scale, offset, bands, names, alone=alone[block.chips])
         here = there[block.chips, block.months]
         rows = place[block.chips, block.months][here]
         for name in STATISTICS:
             parts[name][rows] = getattr(found, name)[here]
+        medians[rows] = middle[here]
         covered[rows] = masks.sum(axis=(1, 2), dtype=np.float64)[np.nonzero(here)[0]]
-    return _rows(session, path, group, variables, (chip, time), WeightedStatistics(**parts), covered)
+    for month, shared in _joint(group, chip, time):
+        medians[shared] = _joint_median(group, chip[shared], month, names)
+    return _rows(session, path, group, variables, (chip, time), WeightedStatistics(**parts), medians, covered)
 
 
 def block_statistics(
@@ -93,7 +102,9 @@ def block_statistics(
     offset: NDArray[np.float64],
     bands: Sequence[str],
     indices: Sequence[str],
-) -> WeightedStatistics:
+    *,
+    alone: NDArray[np.bool_],
+) -> tuple[WeightedStatistics, NDArray[np.float64]]:
     """Statistics of each chip and month over what the installation covers and is clear.
 
     Args:
@@ -103,26 +114,96 @@ def block_statistics(
         offset: reflectance at 0, shape (chip, time, band).
         bands: common names.
         indices: names of spectral indices.
+        alone: chips whose median is wanted, shape (chip,).
 
     Returns:
-        Arrays of shape (chip, time, variable): bands, then indices.
+        Arrays of shape (chip, time, variable): bands, then indices; and medians, NaN where they are not wanted.
     """
     chip, y, x = np.nonzero(coverage > 0)
     lengths = np.bincount(chip, minlength=len(coverage))
     shape = (block.pixels.shape[1], len(bands) + len(indices))
-    parts = []
+    parts, medians = [], np.full((len(lengths), shape[0] * shape[1]), np.nan)
     for some in np.split(np.arange(len(lengths)), _cuts(lengths * shape[0] * shape[1])):
         cells = slice(*np.searchsorted(chip, [some[0], some[-1] + 1]))
         at, where = chip[cells], (chip[cells], slice(None), slice(None), y[cells], x[cells])
-        # Covered pixels only, of all months: (cell, time, band)
-        values = calibrated(block.pixels[where], scale, offset[at])
-        values[~block.usable[at, :, y[cells], x[cells]]] = np.nan
-        reflectance = {band: values[:, :, number] for number, band in enumerate(bands)}
-        values = np.concatenate([values, *(spectral_index(name, reflectance)[:, :, None] for name in indices)], axis=2)
-        parts.append(weighted_by_zone(values.reshape(len(at), -1), coverage[at, y[cells], x[cells]], lengths[some]))
-    return WeightedStatistics(
-        *(np.concatenate([getattr(part, name) for part in parts]).reshape(-1, *shape) for name in STATISTICS)
-    )
+        # Covered pixels only, of all months: (cell, time, variable)
+        usable = block.usable[at, :, y[cells], x[cells]]
+        values = _values(block.pixels[where], usable, scale, offset[at], bands, indices).reshape(len(at), -1)
+        weights = coverage[at, y[cells], x[cells]]
+        parts.append(weighted_by_zone(values, weights, lengths[some]))
+        for zone in some[alone[some]]:
+            own = slice(*np.searchsorted(at, [zone, zone + 1]))
+            medians[zone] = weighted_median(values[own].T, weights[own])
+    statistics = (np.concatenate([getattr(part, name) for part in parts]).reshape(-1, *shape) for name in STATISTICS)
+    return WeightedStatistics(*statistics), medians.reshape(-1, *shape)
+
+
+def _values(
+    numbers: NDArray[np.generic],
+    usable: NDArray[np.bool_],
+    scale: NDArray[np.float64],
+    offset: NDArray[np.float64],
+    bands: Sequence[str],
+    indices: Sequence[str],
+) -> NDArray[np.float64]:
+    """Reflectances, then indices, NaN where the ground is not seen, shape (…, variable).
+
+    Args:
+        numbers: shape (…, band).
+        usable: shape (…).
+        scale: shape (band,).
+        offset: shape (…, band).
+        bands: common names.
+        indices: names of spectral indices.
+    """
+    values = calibrated(numbers, scale, offset)
+    values[~usable] = np.nan
+    reflectance = {band: values[..., number] for number, band in enumerate(bands)}
+    return np.concatenate([values, *(spectral_index(name, reflectance)[..., None] for name in indices)], axis=-1)
+
+
+def _alone(group: ChipGroup) -> NDArray[np.bool_]:
+    """Whether a chip is the only one of its installation, shape (chip,)."""
+    _, site, chips = np.unique(np.asarray(group["installation_id"][:]).astype(object), return_inverse=True, return_counts=True)
+    return chips[site] == 1
+
+
+def _scenes_of_sites(
+    group: ChipGroup, chip: NDArray[np.int64], time: NDArray[np.int64]
+) -> tuple[NDArray[np.object_], NDArray[np.object_], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """What belongs together of chips and months with a scene.
+
+    Returns:
+        Installations and items in order; for each row of the result the installation, month and item, shape (3, rows); the
+        first chip and month of a row, shape (rows,); and the row of each chip and month.
+    """
+    ids, site = np.unique(np.asarray(group["installation_id"][:]).astype(object), return_inverse=True)
+    items = np.asarray(group["item_id"][:]).astype(object)[chip, time]
+    item_names, item = np.unique(items, return_inverse=True) if len(items) else (items, np.empty(0, np.int64))
+    keys = np.stack([site[chip], time, item])
+    distinct, first, row = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    return ids, item_names, distinct, first, row.reshape(-1)
+
+
+def _joint(group: ChipGroup, chip: NDArray[np.int64], time: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Month, and the places of the chips that show one site in one scene, of sites with several chips."""
+    *_, row = _scenes_of_sites(group, chip, time)
+    several = np.flatnonzero(~_alone(group)[chip])
+    several = several[np.argsort(row[several], kind="stable")]
+    for shared in np.split(several, np.flatnonzero(np.diff(row[several])) + 1) if len(several) else ():
+        yield int(time[shared[0]]), shared
+
+
+def _joint_median(group: ChipGroup, chips: NDArray[np.int64], month: int, indices: Sequence[str]) -> NDArray[np.float64]:
+    """Medians over the pixels of several chips of one scene, shape (variable,)."""
+    masks = np.asarray(group["own_mask"].oindex[chips])
+    inside = masks > 0
+    # (pixel, band): the covered pixels of all chips
+    numbers = np.moveaxis(np.asarray(group["pixels"].oindex[chips, month]), 1, -1)[inside]
+    usable = quality.usable(np.asarray(group["quality"].oindex[chips, month])[inside])
+    scale, offset = np.asarray(group["reflectance_scale"][:]), np.asarray(group["reflectance_offset"][int(chips[0]), month])
+    offsets = np.broadcast_to(offset, numbers.shape)
+    return weighted_median(_values(numbers, usable, scale, offsets, group.bands, indices).T, masks[inside])
 
 
 def _cuts(values: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -137,18 +218,15 @@ def _rows(
     variables: list[str],
     where: tuple[NDArray[np.int64], NDArray[np.int64]],
     parts: WeightedStatistics,
+    medians: NDArray[np.float64],
     covered: NDArray[np.float64],
 ) -> pa.Table:
     """One row an installation, scene and variable, of statistics of chips and scenes."""
     chip, time = where
-    ids, site = np.unique(np.asarray(group["installation_id"][:]).astype(object), return_inverse=True)
-    items = np.asarray(group["item_id"][:]).astype(object)[chip, time]
-    item_names, item = np.unique(items, return_inverse=True) if len(items) else (items, np.empty(0, np.int64))
-    keys = np.stack([site[chip], time, item])
-    distinct, first, of_group = np.unique(keys, axis=1, return_index=True, return_inverse=True)
+    ids, item_names, distinct, first, of_group = _scenes_of_sites(group, chip, time)
     n, width = distinct.shape[1], len(variables)
-    joint = combined(parts, of_group.reshape(-1), n)
-    total = np.bincount(of_group.reshape(-1), covered, n)
+    joint = combined(parts, of_group, n)
+    total = np.bincount(of_group, covered, n)
     transform = np.asarray(group["transform"][:])[chip[first]]
     pixel_m2 = np.abs(transform[:, 0] * transform[:, 4])
     taken = np.asarray(group["datetime"][:])[chip, time][first]
@@ -173,7 +251,9 @@ def _rows(
         pa.array(repeated(item_names[distinct[2]]), pa.string()),
         pa.array(repeated(taken)).cast(pa.timestamp("us", "UTC")),
         pa.array(np.tile(np.array(variables, object)[order], n), pa.string()),
-        *(flat(getattr(joint, name)) for name in ("mean", "stdev", "min", "max")),
+        flat(joint.mean),
+        flat(medians[first]),
+        *(flat(getattr(joint, name)) for name in ("stdev", "min", "max")),
         flat(joint.weight * pixel_m2[:, None]),
         flat(clear),
         pa.repeat(session.snapshot_id, n * width),

@@ -85,9 +85,9 @@ def test_time_series_equal_exactextract_on_the_whole_scene(world: World, home: S
         for item in items:
             for variable, values in scene_values(item).items():
                 raster = NumPyRasterSource(values, WEST, NORTH - 10 * ROWS, WEST + 10 * COLUMNS, NORTH, nodata=np.nan)
-                ((expected,),) = [exact_extract(raster, feature, ["mean", "stdev", "min", "max", "count"])]
+                ((expected,),) = [exact_extract(raster, feature, ["mean", "median", "stdev", "min", "max", "count"])]
                 expected, row = expected["properties"], found[name, item.item_id, variable]
-                for statistic in ("mean", "stdev", "min", "max"):
+                for statistic in ("mean", "median", "stdev", "min", "max"):
                     scale = max(1.0, abs(expected[statistic]))
                     worst = max(worst, abs(row[statistic] - expected[statistic]) / scale)
                 assert row["covered_m2"] == pytest.approx(expected["count"] * 100, rel=1e-6)
@@ -102,7 +102,8 @@ def test_a_cloudy_scene_has_a_row_without_numbers(world: World, home: Settings):
     build_chips(world.plan(), bands=BANDS, size=SIZE, lake=home)
     rows = timeseries(store.open_readonly("chips", lake=home), PATH, indices=["ndvi"]).to_pylist()
     assert len(rows) == 4 * 4
-    assert {(row["mean"], row["stdev"], row["covered_m2"], row["clear_share"]) for row in rows} == {(None, None, 0, 0)}
+    empty = ("mean", "median", "stdev", "covered_m2", "clear_share")
+    assert {tuple(row[name] for name in empty) for row in rows} == {(None, None, None, 0, 0)}
 
 
 def test_missing_periods_have_no_row(world: World, home: Settings):
@@ -160,6 +161,18 @@ def test_series_are_landed_in_one_commit_once_a_version(world: World, home: Sett
             "SELECT count(*) FROM lake.snapshots() WHERE commit_extra_info ->> 'icechunk_snapshot' = ?", [build.snapshot_id]
         ).fetchone()
         assert commits == 1
+
+
+def test_hazard_tables_of_an_older_version_are_computed_again(world: World, home: Settings):
+    world.scene(3)
+    build_chips(world.plan(), bands=BANDS, size=SIZE, lake=home)
+    session = store.open_readonly("chips", lake=home)
+    with connect(lake=home) as lake:
+        land_series(lake, session)
+        whole = lake.execute("SELECT * FROM lake.landing.cube_timeseries ORDER BY ALL").fetchall()
+        lake.execute("ALTER TABLE lake.landing.cube_timeseries DROP COLUMN median")
+        assert land_series(lake, session).rows["cube_timeseries"] == 4 * 6
+        assert lake.execute("SELECT * FROM lake.landing.cube_timeseries ORDER BY ALL").fetchall() == whole
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflows.cubes.pixels.masks import masks
-from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, plain, weighted, weighted_by_zone
+from dataflows.cubes.pixels.statistics import WeightedStatistics, combined, plain, weighted, weighted_by_zone, weighted_median
 from dataflows.cubes.pixels.windows import Lattice
 from dataflows.cubes.rasters.grid import Grid
 
@@ -73,6 +73,32 @@ def test_zones_together_are_each_zone_alone(seed, lengths, holes):
                 np.sqrt(np.average((alone - mean) ** 2, weights=weights)), abs=1e-9
             )
             assert (found.min[zone, column], found.max[zone, column]) == (alone.min(), alone.max())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    radius=st.floats(5, 300),
+    x=st.floats(0, 400),
+    y=st.floats(0, 400),
+    levels=st.sampled_from([3, 40, None]),
+)
+def test_the_weighted_median_equals_exactextract(seed, radius, x, y, levels):
+    shape = shapely.Point(x, 400 - y).buffer(radius, quad_segs=3)
+    mask = masks(np.array([0]), np.array([shape], object), np.array([400.0]), np.array([0.0]), LATTICE, SIZE)[0][0]
+    values = values_of(seed)
+    # Digital numbers: many pixels have one value
+    values = values if levels is None else np.round(values * levels) / levels
+    found = weighted_median(values.reshape(3, -1), mask.ravel())
+    feature = {"type": "Feature", "properties": {}, "geometry": shapely.geometry.mapping(shape)}
+    for index in range(3):
+        raster = NumPyRasterSource(values[index], 0, 0, 400, 400, nodata=np.nan)
+        (row,) = exact_extract(raster, feature, ["median", "count"])
+        expected = row["properties"]
+        if expected["count"] == 0:
+            assert np.isnan(found[index])
+        else:
+            assert found[index] == pytest.approx(expected["median"], abs=1e-6)
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,8 +2,9 @@
 
 The weighted ones are those of exactextract with the mask as coverage fraction: ``mean`` and ``stdev`` weight every valid pixel
 by its covered fraction (``stdev`` is that of the population), ``min`` and ``max`` take every valid pixel that is covered at
-all. The plain ones are ``variance`` of the population (ddof 0), ``skewness`` of Fisher and Pearson without correction for bias
-(scipy.stats.skew), and Shannon's ``entropy`` in bits over the distinct values (scipy.stats.entropy of their counts).
+all; for the median see :func:`weighted_median`. The plain ones are ``variance`` of the population (ddof 0), ``skewness`` of
+Fisher and Pearson without correction for bias (scipy.stats.skew), and Shannon's ``entropy`` in bits over the distinct values
+(scipy.stats.entropy of their counts).
 """
 
 from __future__ import annotations
@@ -86,6 +87,55 @@ def weighted_by_zone(
         lower.reduce(own, axis=0, out=least[zone])
         upper.reduce(own, axis=0, out=greatest[zone])
     return WeightedStatistics(mean, stdev, least, greatest, weight)
+
+
+def weighted_median(values: NDArray[np.floating], coverage: NDArray[np.floating]) -> NDArray[np.float64]:
+    """The median over the pixels of an installation, as exactextract has it; medians of parts do not combine.
+
+    Of the n distinct values v, in order, with weights w (equal values count as one), the k-th stands at
+    S = k·w + (n − 1)·(sum of the weights before it), k from 0; the median is interpolated at half of the last S. With equal
+    weights that is numpy's.
+
+    Args:
+        values: shape (…, pixels); NaN where not valid.
+        coverage: covered fraction of each pixel, shape (pixels,).
+
+    Returns:
+        Shape (…); NaN where no valid pixel is covered.
+    """
+    covered = coverage > 0
+    rows = values[..., covered].astype(np.float64, copy=False).reshape(-1, int(covered.sum()))
+    found = np.full(len(rows), np.nan)
+    if rows.size:
+        order = np.argsort(rows, axis=1)
+        ordered = np.take_along_axis(rows, order, axis=1)
+        weights = np.where(np.isnan(ordered), 0.0, coverage[covered].astype(np.float64)[order])
+        some = weights.any(axis=1)
+        found[some] = _medians(ordered[some], weights[some])
+    return found.reshape(values.shape[:-1])
+
+
+def _medians(ordered: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of rows in order, NaN and without weight at their ends."""
+    upto = np.cumsum(weights, axis=1)
+    begins = np.ones(ordered.shape, np.bool_)
+    begins[:, 1:] = (ordered[:, 1:] != ordered[:, :-1]) & ~np.isnan(ordered[:, 1:])
+    ends = np.ones_like(begins)
+    ends[:, :-1] = begins[:, 1:]
+    # What all pixels of one value share: its rank, and the weights before and up to it
+    rank = np.cumsum(begins, axis=1) - 1
+    before = np.maximum.accumulate(np.where(begins, upto - weights, 0.0), axis=1)
+    through = np.minimum.accumulate(np.where(ends, upto, np.inf)[:, ::-1], axis=1)[:, ::-1]
+    last = rank[:, -1:]
+    stands = rank * (through - before) + last * before
+    half = last[:, 0] * upto[:, -1] / 2
+    valid = ~np.isnan(ordered)
+    row = np.arange(len(ordered))
+    low = ((stands <= half[:, None]) & valid).sum(axis=1) - 1
+    high = np.minimum(low + 1, valid.sum(axis=1) - 1)
+    width = stands[row, high] - stands[row, low]
+    share = np.divide(half - stands[row, low], width, out=np.zeros_like(half), where=width > 0)
+    return ordered[row, low] + share * (ordered[row, high] - ordered[row, low])
 
 
 def combined(parts: WeightedStatistics, group: NDArray[np.int64], groups: int) -> WeightedStatistics:

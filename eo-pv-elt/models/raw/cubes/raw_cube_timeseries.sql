@@ -1,5 +1,5 @@
 {{ landed_or_empty("cube_timeseries", {
     "installation_id": "varchar", "collection": "varchar", "epsg": "integer", "period": "date", "item_id": "varchar",
-    "datetime": "timestamptz", "variable": "varchar", "mean": "double", "stdev": "double", "min": "double", "max": "double",
+    "datetime": "timestamptz", "variable": "varchar", "mean": "double", "median": "double", "stdev": "double", "min": "double", "max": "double",
     "covered_m2": "double", "clear_share": "double", "icechunk_snapshot": "varchar"
 }) }}
