@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
-from db import h3_functions
+from db import convex_overlap, h3_functions
 from db.allocator import return_freed_memory
 from db.errors import LakeError, LakeLockedError, LakeNotFoundError, SettingsError, SnapshotNotFoundError
 from db.extensions import ALWAYS, REMOTE, load_extensions
@@ -78,7 +78,7 @@ def engine_config(lake: Settings) -> dict[str, str]:
 
 
 def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
-    """Load extensions, set conventions, register H3 functions and create the secrets of the lake's target."""
+    """Load extensions, set conventions, register SQL functions and create the secrets of the lake's target."""
     return_freed_memory()
     # It would stand in the middle of results on standard output
     con.execute("SET enable_progress_bar = false")
@@ -88,6 +88,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     con.execute(f"SET GLOBAL ducklake_max_retry_count = {COMMIT_RETRIES}")
     h3_functions.register(con)
+    convex_overlap.register(con)
     _create_secrets(con, lake)
 
 

@@ -18,7 +18,7 @@ from jinja2 import Environment, StrictUndefined, Template, nodes
 from numpy.typing import NDArray
 
 from dataflows.elt import PROJECT_DIR
-from db import h3_functions
+from db import convex_overlap, h3_functions
 from db.extensions import load_extensions
 
 GEOD = pyproj.Geod(ellps="WGS84")
@@ -193,6 +193,7 @@ class Resolution:
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
         h3_functions.register(self.con)
+        convex_overlap.register(self.con)
         declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
         for seed in declared:
             if seed["name"] in SEEDS:

@@ -1,8 +1,8 @@
 {#-
   Compared pairs, what speaks for each and what became of it. Pairs of different components have nothing to do with each other,
-  so that `evidence` may be a part that holds every relevant pair of the components it touches.
+  so that `evidence` may be a part that holds every relevant pair of the components it touches, and `sites` the observations of these.
 -#}
-{% macro judged_links(evidence) -%}
+{% macro judged_links(evidence, sites) -%}
 with clusters as (
     select
         clusters.observation_key,
@@ -12,7 +12,7 @@ with clusters as (
         -- what a cluster has one place for
         footprints.dataset || '|' || case when footprints.one_row_per_site then footprints.level else '' end as listed
     from {{ ref("prep_pv_clusters") }} as clusters
-    inner join {{ ref("prep_pv_footprints") }} as footprints using (observation_key)
+    inner join {{ sites }} as footprints using (observation_key)
 ),
 
 links as (
@@ -23,7 +23,7 @@ links as (
         b.cluster_key as cluster_b,
         a.trust = 'low' as is_low_a,
         b.trust = 'low' as is_low_b
-    from ({{ evidence }}) as evidence
+    from {{ evidence }} as evidence
     inner join clusters as a on evidence.key_a = a.observation_key
     inner join clusters as b on evidence.key_b = b.observation_key
 ),

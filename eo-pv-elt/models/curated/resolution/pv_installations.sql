@@ -5,16 +5,22 @@
 -- depends_on: {{ ref("prep_pv_touched_installations") }}
 -- Not side by side with the other large table, for the sake of memory
 -- depends_on: {{ ref("pv_links") }}
+{% set part = replaces_part() -%}
 with members as (
     select
         {{ observation_key("observation_id") }} as observation_key,
         {{ installation_key_of("installation_id") }} as installation_key,
         match_probability
     from {{ ref("pv_installation_observations") }}
-    {%- if replaces_part() %}
+    {%- if part %}
     where installation_id in (select {{ installation_id("installation_key") }} from {{ ref("prep_pv_touched_installations") }})
     {%- endif %}
 ),
+
+{% set keys = "select observation_key from members" -%}
+published as {{ rows_for(part, ref("prep_pv_observations"), keys, observation_key("observation_id")) }},
+
+footprints as {{ rows_for(part, ref("prep_pv_footprints"), keys) }},
 
 {#- Only what decides: whatever is chosen is fetched afterwards, so that geometries are not carried along -#}
 observations as (
@@ -34,9 +40,8 @@ observations as (
         {%- endfor %}
         true as has_geometry
     from members
-    inner join {{ ref("prep_pv_footprints") }} as footprints on members.observation_key = footprints.observation_key
-    inner join {{ ref("prep_pv_observations") }} as observations
-        on members.observation_key = {{ observation_key("observations.observation_id") }}
+    inner join footprints on members.observation_key = footprints.observation_key
+    inner join published as observations on members.observation_key = observations.observation_key
     left join {{ ref("prep_pv_clusters") }} as clusters on members.observation_key = clusters.observation_key
 ),
 
@@ -72,7 +77,7 @@ chosen as (
     select
         installation_key,
         {%- for attribute in ranked_attributes() %}
-        (min({{ attribute }}_rank) % {{ two_to_64() }})::ubigint as {{ attribute }}_key,
+        (min({{ attribute }}_rank) & ({{ two_to_64() }}::hugeint - 1))::ubigint as {{ attribute }}_key,
         {%- endfor %}
         count(*) as n_observations,
         list_sort(list_distinct(list(dataset))) as datasets,
@@ -106,9 +111,8 @@ fetched as (
         {%- endfor %}{{ "," if not loop.last }}
         {%- endfor %}
     from members
-    inner join {{ ref("prep_pv_footprints") }} as footprints on members.observation_key = footprints.observation_key
-    inner join {{ ref("prep_pv_observations") }} as observations
-        on members.observation_key = {{ observation_key("observations.observation_id") }}
+    inner join footprints on members.observation_key = footprints.observation_key
+    inner join published as observations on members.observation_key = observations.observation_key
     where members.observation_key in (select observation_key from picked)
 ),
 
@@ -134,8 +138,7 @@ located as (
         observations.{{ column }}{{ "," if not loop.last }}
         {%- endfor %}
     from chosen
-    inner join {{ ref("prep_pv_observations") }} as observations
-        on chosen.geometry_key = {{ observation_key("observations.observation_id") }}
+    inner join published as observations on chosen.geometry_key = observations.observation_key
 ),
 
 history as (

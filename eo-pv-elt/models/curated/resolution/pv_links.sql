@@ -4,15 +4,22 @@
 ) }}
 -- depends_on: {{ ref("prep_pv_nodes") }}
 -- depends_on: {{ ref("prep_pv_clusters") }}
-{% set evidence -%}
-    from {{ ref("prep_pv_evidence") }}
-    {%- if replaces_part() %}
+{% set part = replaces_part() -%}
+with compared as {{ "materialized" if part else "not materialized" }} (
+    select * from {{ ref("prep_pv_evidence") }}
+    {%- if part %}
     where key_a in (select observation_key from {{ ref("prep_pv_nodes") }})
         or key_b in (select observation_key from {{ ref("prep_pv_nodes") }})
     {%- endif %}
+),
+
+{% set keys -%}
+    select key_a from compared union all select key_b from compared union all select observation_key from {{ ref("prep_pv_nodes") }}
 {%- endset -%}
-with links as (
-    {{ judged_links(evidence) }}
+sites as {{ rows_for(part, ref("prep_pv_footprints"), keys) }},
+
+links as (
+    {{ judged_links("compared", "sites") }}
 )
 
 select
@@ -41,5 +48,5 @@ select
     links.{{ comparison }}_level{{ "," if not loop.last }}
     {%- endfor %}
 from links
-inner join {{ ref("prep_pv_footprints") }} as a on links.key_a = a.observation_key
-inner join {{ ref("prep_pv_footprints") }} as b on links.key_b = b.observation_key
+inner join sites as a on links.key_a = a.observation_key
+inner join sites as b on links.key_b = b.observation_key

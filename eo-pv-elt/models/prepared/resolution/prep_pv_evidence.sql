@@ -1,13 +1,16 @@
 {{ config(materialized="partial", pre_hook="{{ delete_rows(['key_a', 'key_b'], ['prep_pv_touched']) }}") }}
 -- depends_on: {{ ref("prep_pv_touched") }}
 {# Evidence is a function of the two observations alone: an observation that comes or goes changes no other pair. #}
+{% set part = replaces_part() -%}
 with pairs as (
     select * from {{ ref("prep_pv_candidates") }}
-    {%- if replaces_part() %}
+    {%- if part %}
     where key_a in (select observation_key from {{ ref("prep_pv_touched") }})
         or key_b in (select observation_key from {{ ref("prep_pv_touched") }})
     {%- endif %}
 ),
+
+sites as {{ rows_for(part, ref("prep_pv_footprints"), "select key_a from pairs union all select key_b from pairs") }},
 
 located as (
     select
@@ -31,15 +34,15 @@ located as (
         (a.centroid_lat_deg + b.centroid_lat_deg) / 2 as lat_deg,
         least(a.known_area_m2, b.known_area_m2) as smaller_m2
     from pairs
-    inner join {{ ref("prep_pv_footprints") }} as a on pairs.key_a = a.observation_key
-    inner join {{ ref("prep_pv_footprints") }} as b on pairs.key_b = b.observation_key
+    inner join sites as a on pairs.key_a = a.observation_key
+    inner join sites as b on pairs.key_b = b.observation_key
 ),
 
 -- Ratios of areas are the same in degrees as in metres, so that only distances need metres
 met as (
     select
         *,
-        case when a_is_polygon and b_is_polygon then st_area(st_intersection(geometry_a, geometry_b)) end as shared_deg2,
+        case when a_is_polygon and b_is_polygon then {{ shared_area("geometry_a", "geometry_b") }} end as shared_deg2,
         case when a_is_polygon then st_area(geometry_a) end as area_a_deg2,
         case when b_is_polygon then st_area(geometry_b) end as area_b_deg2
     from located
@@ -110,8 +113,8 @@ compared as (
         a.country_iso3 as country_a,
         b.country_iso3 as country_b
     from measured
-    inner join {{ ref("prep_pv_footprints") }} as a on measured.key_a = a.observation_key
-    inner join {{ ref("prep_pv_footprints") }} as b on measured.key_b = b.observation_key
+    inner join sites as a on measured.key_a = a.observation_key
+    inner join sites as b on measured.key_b = b.observation_key
     where is_suggested or distance_m <= measured.search_radius_m
 ),
 

@@ -36,19 +36,14 @@ history as (
     select * from {{ this }}
 ),
 
-held as (
-    select installation_key, observation_key, min(valid_from_snapshot) as held_since
-    from history
-    where installation_key is not null
-    group by all
-),
-
 -- Ids that may change hands: whatever an observation held that was resolved now, or that is gone
 at_stake as (
     select distinct installation_key
-    from held
-    where observation_key in (select observation_key from {{ ref("prep_pv_nodes") }})
-        or observation_key in (select observation_key from {{ ref("prep_pv_touched") }})
+    from history
+    where installation_key is not null
+        and observation_key in (
+            select observation_key from {{ ref("prep_pv_nodes") }} union all select observation_key from {{ ref("prep_pv_touched") }}
+        )
 ),
 
 concerned as (
@@ -56,12 +51,18 @@ concerned as (
     union
     select cluster_key
     from resolved
-    inner join held using (observation_key)
-    where installation_key in (select installation_key from at_stake)
+    where observation_key in (select observation_key from history where installation_key in (select installation_key from at_stake))
 ),
 
 members as (
     select * from resolved where cluster_key in (select cluster_key from concerned)
+),
+
+held as (
+    select installation_key, observation_key, min(valid_from_snapshot) as held_since
+    from history
+    where installation_key in (select installation_key from history where observation_key in (select observation_key from members))
+    group by all
 ),
 
 claims as (
@@ -72,7 +73,6 @@ claims as (
     from held
     inner join resolved using (observation_key)
     where creates_installation
-        and installation_key in (select installation_key from held where observation_key in (select observation_key from members))
     group by installation_key
 ),
 

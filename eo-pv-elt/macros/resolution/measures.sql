@@ -17,3 +17,8 @@
         + cos(radians({{ lat_a }})) * cos(radians({{ lat_b }})) * pow(sin(radians({{ lon_b }} - {{ lon_a }}) / 2), 2)
     ))))
 {%- endmacro %}
+
+{#- Area that two polygons share, in square units of their coordinates; most are convex, and GEOS is asked for the others only. -#}
+{% macro shared_area(a, b) -%}
+    coalesce(convex_intersection_area(st_aswkb({{ a }})::blob, st_aswkb({{ b }})::blob), st_area(st_intersection({{ a }}, {{ b }})))
+{%- endmacro %}
