@@ -90,8 +90,9 @@ compared as (
                 else 0.5 * coalesce(greatest(a.size_m, b.size_m), 0)
             end
         ) as scaled_distance,
-        coalesce(shared_deg2 / least(area_a_deg2, area_b_deg2), 0) as overlap,
-        coalesce(shared_deg2 / (area_a_deg2 + area_b_deg2 - shared_deg2), 0) as iou,
+        -- No further than areas are right: which of two equal links counts first is not for rounding errors to say
+        round(coalesce(shared_deg2 / least(area_a_deg2, area_b_deg2), 0), 9) as overlap,
+        round(coalesce(shared_deg2 / (area_a_deg2 + area_b_deg2 - shared_deg2), 0), 9) as iou,
         smaller_m2,
         area_a_deg2,
         area_b_deg2,
