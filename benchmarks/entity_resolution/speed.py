@@ -107,7 +107,7 @@ def _as_table(results: dict[int, dict[str, Measurement]]) -> Table:
                 f"{run.seconds:.1f}",
                 f"{run.cpu_seconds:.1f}",
                 f"{run.peak_rss / MIB:,.0f}",
-                f"{seconds / peer.seconds:.2f}" if peer else "",
+                f"{run.seconds / peer.seconds:.2f}" if peer else "",
                 f"{run.peak_rss / peer.peak_rss:.2f}" if peer else "",
                 f"{seconds / full:.1%}" if name == MORE else "",
                 f"{found:,}" if found is not None else "",
