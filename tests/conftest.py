@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from db.settings import Settings, using
+
+# How long an example takes depends on what else the machine does; speed is measured in benchmarks/
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
 

@@ -226,7 +226,7 @@ def two(chips: Chips) -> tuple[ChipDataset, ChipDataset]:
 some = st.lists(st.booleans(), min_size=27, max_size=27).map(np.array)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(first=some, second=some, third=some)
 def test_union_and_intersection_are_those_of_sets(two, first, second, third):
     everything, other = two

@@ -166,7 +166,7 @@ policies = st.builds(
 
 
 @given(wanted=policies, method=st.sampled_from(["GET", "POST"]), hidden=st.sampled_from([(), CQL2]))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_any_policy_finds_what_the_servers_sql_finds(
     pgstac: PgstacServer, searched: Gateway, wanted: Wanted, method: str, hidden: tuple[str, ...]
 ) -> None:

@@ -224,7 +224,7 @@ CONTENTS = st.builds(
 
 
 @given(st.lists(CONTENTS, min_size=1, max_size=6), st.randoms(use_true_random=False))
-@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_the_order_and_repetition_of_items_do_not_matter(fresh: Any, items: list[dict[str, Any]], random: Any) -> None:
     mixed = [*items, *random.choices(items, k=2)]
     random.shuffle(mixed)

@@ -291,7 +291,7 @@ def _damaged(make: Maker) -> bytes:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(data=st.data())
 def test_whatever_is_damaged_nothing_but_our_errors_and_no_wrong_bytes(kind: str, data: st.DataObject) -> None:
     whole = _WHOLE[kind]
@@ -318,7 +318,7 @@ def test_whatever_is_damaged_nothing_but_our_errors_and_no_wrong_bytes(kind: str
 _WHOLE = {kind: _damaged(make) for kind, make in MAKERS.items()}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.text(st.sampled_from("ab./\\:C\0"), max_size=12))
 @example("a/../../b")
 @example("\\..\\b")

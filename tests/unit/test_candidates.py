@@ -41,7 +41,7 @@ def may_be_one_site(one: Site, other: Site) -> bool:
 
 
 class TestByPosition:
-    @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
     @given(world=worlds(), data=st.data())
     def test_no_pair_within_the_search_radius_is_missed(
         self, resolution: Resolution, world: list[Site], data: st.DataObject

@@ -20,7 +20,7 @@ from db.errors import CubeError
 chunk_numbers = st.lists(st.integers(0, 12), max_size=120).map(lambda numbers: np.array(numbers, np.int64))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(chunk_numbers, st.integers(1, 9), st.integers(1, 5), st.integers(0, 99), st.booleans(), st.booleans())
 def test_batches_have_every_sample_once(chunks, size, mix, seed, shuffle, drop_last):
     batches = ChunkBatches(chunks, size, seed=seed, mix=mix, shuffle=shuffle, drop_last=drop_last)
@@ -34,7 +34,7 @@ def test_batches_have_every_sample_once(chunks, size, mix, seed, shuffle, drop_l
     assert list(batches) == drawn
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(chunk_numbers, st.integers(1, 9), st.integers(0, 99))
 def test_a_chunk_is_in_one_run_of_pools(chunks, size, seed):
     batches = ChunkBatches(chunks, size, seed=seed, mix=2)
@@ -128,7 +128,7 @@ def test_a_series_has_all_months_between():
     assert table["period"].dt.strftime("%Y-%m").tolist() == ["2025-02", "2025-02"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10_000), st.lists(st.integers(1, 4), min_size=1, max_size=6), st.booleans())
 def test_statistics_are_those_of_all_usable_pixels_at_once(seed, batches, series):
     rng = np.random.default_rng(seed)

@@ -29,7 +29,7 @@ def test_blocks_are_the_parents_that_h3ronpy_finds():
     np.testing.assert_array_equal(blocks(CELLS, 6), expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(choices, fractions, st.integers(-(2**63), 2**63), st.booleans())
 def test_every_sample_is_in_one_part_and_so_is_every_block(chosen, shares, seed, balanced):
     of_block = blocks(CELLS[chosen], 6)
@@ -44,7 +44,7 @@ def test_every_sample_is_in_one_part_and_so_is_every_block(chosen, shares, seed,
     np.testing.assert_array_equal(assigned(of_block[order], shares, seed=seed, balanced=balanced), part[order])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(choices, choices, fractions, st.integers(0, 1000))
 def test_new_samples_move_no_block(before, added, shares, seed):
     old = blocks(CELLS[before], 6)
@@ -61,7 +61,7 @@ def test_many_blocks_come_near_the_shares(seed):
     assert (assigned(MANY, FRACTIONS, seed=seed + 1) != part).mean() > 0.2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(choices, fractions, st.integers(0, 1000))
 def test_balanced_shares_are_off_by_no_more_than_the_largest_block(chosen, shares, seed):
     of_block = blocks(CELLS[chosen], 6)
@@ -98,7 +98,7 @@ def test_what_is_no_cell_or_too_coarse_is_refused():
         blocks(np.array([HOME], np.uint64), 6)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 10_000), st.integers(1, 40), st.sampled_from([(11.6, 48.1), (179.999, -16.5), (25.0, 70.0)]))
 def test_what_is_near_a_later_part_is_what_the_geodesic_says(seed, n, centre):
     rng = np.random.default_rng(seed)

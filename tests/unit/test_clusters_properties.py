@@ -24,13 +24,13 @@ def resolved(world: World, **overrides: np.ndarray) -> list[Row]:
     return table.to_pylist()
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(worlds())
 def test_clusters_are_those_of_the_reference(world: World) -> None:
     assert resolved(world) == Reference(world).rows_out()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds(), st.randoms(use_true_random=False))
 def test_the_order_of_rows_has_no_say(world: World, random) -> None:
     shuffled = World(
@@ -39,13 +39,13 @@ def test_the_order_of_rows_has_no_say(world: World, random) -> None:
     assert resolved(shuffled) == resolved(world)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(worlds(max_size=12))
 def test_labelling_gives_what_walking_gives(world: World) -> None:
     assert resolved(world) == resolved(world, contested=np.ones(len(world.observations), np.bool_))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(worlds(max_size=12))
 def test_no_cluster_breaks_a_guard(world: World) -> None:
     members = defaultdict(set)
@@ -55,7 +55,7 @@ def test_no_cluster_breaks_a_guard(world: World) -> None:
     assert all(key == min(of_cluster) for key, of_cluster in members.items())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(worlds(max_size=12), st.data())
 def test_components_are_resolved_on_their_own(world: World, data: st.DataObject) -> None:
     whole = resolved(world)
@@ -66,7 +66,7 @@ def test_components_are_resolved_on_their_own(world: World, data: st.DataObject)
     assert resolved(World(observations, links)) == [row for row in whole if row["component_key"] in chosen]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(worlds())
 def test_what_a_cluster_is_part_of_is_part_of_nothing(world: World) -> None:
     rows = {row["observation_key"]: row for row in resolved(world)}

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import shapely
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from shapely import Polygon, affinity, box
 
@@ -40,7 +40,6 @@ def convex_outlines(draw: st.DrawFn) -> shapely.Geometry:
     return shapely.reverse(hull) if draw(st.booleans()) else hull
 
 
-@settings(deadline=None)
 @given(convex_outlines(), convex_outlines(), places, st.tuples(coordinates, coordinates))
 def test_equals_geos_or_says_nothing(a: Polygon, b: Polygon, place: tuple[float, float], shift: tuple[float, float]) -> None:
     size = np.sqrt(a.area)

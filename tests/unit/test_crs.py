@@ -102,7 +102,7 @@ def located(con: duckdb.DuckDBPyConnection, system: str, x: float, y: float, axi
 
 @pytest.mark.parametrize("system", PROJECTED)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_projected_coordinates_come_back_as_pyproj_has_them(con, system: str, data: st.DataObject) -> None:
     west, south, east, north = PROJECTED[system]
     lon = data.draw(st.floats(west, east))

@@ -135,7 +135,7 @@ def test_polygon_containment_modes_equal_the_published_results_of_the_extension(
 @example(0.0, 180.0, 7)
 @example(0.0, -180.0, 7)
 @example(-0.0, -0.0, 15)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_indexing_equals_the_reference(con, lat, lng, res):
     cell = h3.latlng_to_cell(lat, lng, res)
     assert value(con, "h3_latlng_to_cell($1, $2, $3)", lat, lng, res) == cell
@@ -154,7 +154,7 @@ def test_points_on_cell_corners_go_where_the_reference_puts_them(con, res):
 
 
 @given(cells, resolutions)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_cell_functions_equal_the_reference(con, cell, res):
     row = con.execute(
         """
@@ -184,7 +184,7 @@ def test_cell_functions_equal_the_reference(con, cell, res):
 
 
 @given(cells)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_children_compact_to_their_parent_and_back(con, cell):
     res = h3.get_resolution(cell)
     children = value(con, "h3_cell_to_children($1::UBIGINT, $2)", cell, res + 1)
@@ -198,7 +198,7 @@ def test_children_compact_to_their_parent_and_back(con, cell):
 
 
 @given(cells, st.integers(0, 4))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_traversal_equals_the_reference(con, cell, k):
     disk = value(con, "h3_grid_disk($1::UBIGINT, $2)", cell, k)
     assert len(disk) == len(set(disk))
@@ -214,7 +214,7 @@ def test_traversal_equals_the_reference(con, cell, k):
 
 
 @given(cells)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_boundary_is_that_of_the_reference(con, cell):
     corners = [(lng, lat) for lat, lng in h3.cell_to_boundary(cell)]
     wkt = shapely.from_wkt(value(con, "h3_cell_to_boundary_wkt($1::UBIGINT)", cell))
@@ -240,7 +240,7 @@ def stars(draw):
 @example(box(170, 0, 190, 10), 3)  # beyond it: h3ronpy does not return
 @example(box(-180, 80, 180, 90), 2)
 @example(box(-180, -90, 180, 90), 1)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_polygon_cover_equals_the_reference(con, polygon, res):
     expected = set(h3.h3shape_to_cells(h3.geo_to_h3shape(polygon), res))
     for form in ("wkt", "wkb"):

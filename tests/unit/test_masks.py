@@ -67,7 +67,7 @@ def test_fraction_is_the_area_of_the_intersection(shape):
     np.testing.assert_allclose(found, by_intersection(shape), atol=2e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     centre=st.tuples(st.floats(449_900, 450_420), st.floats(4_999_900, 5_000_420)),
     radius=st.floats(1, 250),
@@ -118,7 +118,7 @@ def test_hazard_a_neighbour_is_no_background():
     assert fraction(own, neighbour)[SIZE - 8, 31] == 0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 12))
 def test_many_windows_and_shapes_at_once_are_as_one_by_one(seed, n):
     rng = np.random.default_rng(seed)

@@ -123,7 +123,7 @@ def histories(draw: st.DrawFn, keys: Iterable[int] = KEYS, max_size: int = 6) ->
 
 
 orders = st.permutations(KEYS)
-budget = settings(max_examples=40, deadline=None)
+budget = settings(max_examples=40)
 
 
 def at(**sites: int) -> World:

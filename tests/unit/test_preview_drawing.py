@@ -44,7 +44,7 @@ def test_clouds_and_missing_pixels_do_not_change_the_stretch():
     assert (found[2, 0] == np.float32(NO_DATA_GREY)).all()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     arrays.arrays(np.float32, (2, 3, 4, 5), elements=st.floats(-1, 2, width=32) | st.just(np.nan)),
     arrays.arrays(bool, (2, 4, 5)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dataflows.raw import text_encoding
 from dataflows.raw.text_layer import _number
 
-SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 GERMAN = "id;Größe;Straße\n1;ä;ü\n"
 
 

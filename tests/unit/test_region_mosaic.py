@@ -18,7 +18,7 @@ from dataflows.cubes.region.mosaic import BLOCK_BYTES, Method, block_edge, clear
 SHAPE = (4, 2, 3, 5)  # scene, band, y, x
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     values=hnp.arrays(np.float32, SHAPE, elements=st.floats(0, 1, width=32)),
     hidden=hnp.arrays(np.bool_, (SHAPE[0], *SHAPE[2:])),

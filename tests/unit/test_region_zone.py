@@ -24,7 +24,7 @@ def test_the_utm_zone_is_the_sixth_degree(longitude, latitude, epsg):
     assert epsg % 100 == int((longitude + 180) // 6) + 1
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.floats(-180, 180), st.floats(-70, 70), st.integers(3, 9))
 def test_a_cell_keeps_its_area_wherever_it_is(longitude: float, latitude: float, resolution: int):
     cell = h3.latlng_to_cell(latitude, longitude, resolution)

@@ -233,7 +233,7 @@ def test_the_sun_stands_where_an_almanac_has_it():
     assert 60 < morning.azimuth_deg < 90
 
 
-@settings(max_examples=2, deadline=None)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 2**64))
 def test_any_world_can_be_seen(tmp_path_factory, seed):
     folder = tmp_path_factory.mktemp("any")

@@ -61,7 +61,7 @@ def test_phases_make_up_their_plant_and_neighbours_stay_apart(sites):
         assert plants.geometry.iloc[a].distance(plants.geometry.iloc[b]) > GAP_M[0] * 0.9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 2**64), sites=st.integers(100, 300))
 def test_any_world_has_valid_disjoint_sites(seed, sites):
     world = true_sites(sites, seed)

@@ -268,7 +268,7 @@ def test_what_cannot_be_generated_is_refused_before_anything_is_written(tmp_path
     assert not list(tmp_path.iterdir())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(seed=st.integers(0, 2**64), sites=st.integers(100, 160))
 def test_any_world_holds_the_promised_faults(tmp_path_factory, seed, sites):
     world = generate(tmp_path_factory.mktemp("any") / "world", sites=sites, seed=seed, imagery=False)

@@ -92,7 +92,7 @@ def squares(least_deg: float, most_deg: float) -> st.SearchStrategy[tuple[float,
     return st.tuples(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(least_deg, most_deg), st.floats(0, 90))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lon=st.sampled_from([-60.0, 0.0, 179.7, 180.0, -180.0, -179.6]),
     lat=st.floats(-75, 75),

@@ -13,7 +13,7 @@ from db.sql import identifier, literal
 
 # Surrogates are no text; PostgreSQL and DuckDB's parser take NUL for the end
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
-SHARED = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+SHARED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")

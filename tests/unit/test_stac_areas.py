@@ -24,7 +24,7 @@ def cells(places: list[tuple[float, float]], resolution: int) -> set[int]:
 
 
 @given(PLACES, st.integers(3, 5), st.sampled_from([0.0, 500.0, 5000.0]), st.floats(0, 360))
-@settings(deadline=None, max_examples=120)
+@settings(max_examples=120)
 def test_every_place_and_its_margin_are_covered(places, resolution, buffer_m, azimuth) -> None:
     areas = cell_areas(cells(places, resolution), group_resolution=1, buffer_m=buffer_m)
     for area in areas:

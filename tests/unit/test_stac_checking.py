@@ -170,7 +170,7 @@ PLACES = [
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JUNK), min_size=1, max_size=3))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_junk_is_refused_or_taken_but_never_an_error(spoilt: list[tuple[tuple[str, ...], Any]]) -> None:
     item = stac_item()
     for path, value in spoilt:

@@ -70,7 +70,7 @@ def test_the_hash_is_that_of_the_text_written_by_hand() -> None:
 
 
 @given(st.randoms(use_true_random=False), st.text("abcdef0123456789", min_size=1))
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_signatures_links_and_order_do_not_change_the_hash(random: random.Random, signature: str) -> None:
     item = stac_item(1)
     other = shuffled(json.loads(json.dumps(item)), random)

@@ -29,7 +29,7 @@ def values_of(seed: int, holes: float = 0.2) -> np.ndarray:
     return values
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), radius=st.floats(5, 300), x=st.floats(0, 400), y=st.floats(0, 400))
 def test_weighted_statistics_equal_exactextract(seed, radius, x, y):
     shape = shapely.Point(x, 400 - y).buffer(radius, quad_segs=3)
@@ -49,7 +49,7 @@ def test_weighted_statistics_equal_exactextract(seed, radius, x, y):
             assert getattr(found, name)[index] == pytest.approx(expected[name], abs=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 10_000), lengths=st.lists(st.integers(0, 40), min_size=1, max_size=8), holes=st.sampled_from([0, 0.5])
 )
@@ -75,7 +75,7 @@ def test_zones_together_are_each_zone_alone(seed, lengths, holes):
             assert (found.min[zone, column], found.max[zone, column]) == (alone.min(), alone.max())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10_000),
     radius=st.floats(5, 300),
@@ -101,7 +101,7 @@ def test_the_weighted_median_equals_exactextract(seed, radius, x, y, levels):
             assert found[index] == pytest.approx(expected["median"], abs=1e-6)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10_000), cuts=st.lists(st.integers(0, SIZE * SIZE), min_size=1, max_size=6))
 def test_statistics_of_parts_combine_to_those_of_the_whole(seed, cuts):
     values, weights = values_of(seed, 0.5).reshape(3, -1), np.random.default_rng(seed).random(SIZE * SIZE)

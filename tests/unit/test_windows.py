@@ -62,7 +62,7 @@ def test_a_site_off_its_centroid_but_no_larger_than_the_window_needs_one_window(
     assert boxes(found, 96)[0].covers(site)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     x=st.floats(200_000, 800_000),
     y=st.floats(10_000, 9_000_000),

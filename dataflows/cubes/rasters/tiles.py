@@ -118,7 +118,10 @@ class TileReader:
     def __init__(self, access: Access, *, cache_bytes: int = CACHE_BYTES, workers: int | None = None) -> None:
         self._access = access
         self._cache_bytes = cache_bytes
-        self._pool = ThreadPoolExecutor(workers or os.cpu_count() or 1, thread_name_prefix="tiles")
+        workers = workers or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="tiles")
+        # Of their own: whoever asks for facts of the next files must not wait for all the tiles that are to be decoded before
+        self._describing = ThreadPoolExecutor(workers, thread_name_prefix="files")
         self._files = OpenFiles(access)
         self._rasters: dict[str, Raster | SourceError] = {}
         self._tiles: OrderedDict[Tile, _Slab | SourceError] = OrderedDict()
@@ -134,6 +137,7 @@ class TileReader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._describing.shutdown(cancel_futures=True)
         self._pool.shutdown(cancel_futures=True)
         self._files.close()
         self._tiles.clear()
@@ -160,7 +164,7 @@ class TileReader:
         """Facts of many files, several at a time; one that cannot be read has the error in its place."""
         hrefs = list(dict.fromkeys(hrefs))
         missing = [href for href in hrefs if href not in self._rasters]
-        for href, found in zip(missing, self._pool.map(self._described, missing), strict=True):
+        for href, found in zip(missing, self._describing.map(self._described, missing), strict=True):
             if isinstance(found, Raster):
                 # Files of one grid hold one object, so that it need not be compared number by number
                 found = replace(found, grid=self._grids.setdefault(found.grid, found.grid))
