@@ -31,20 +31,6 @@ class LandedSeries:
     rows: dict[str, int]
 
 
-def ensure_tables(lake: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables, empty, where one is missing or has the columns of an older version of this code."""
-    if all(_is_current(lake, name) for name in TABLES):
-        return
-    for name, schema in TABLES.items():
-        lake.register("empty_series", schema.empty_table())
-        lake.execute(f"CREATE OR REPLACE TABLE lake.landing.{name} AS SELECT * FROM empty_series")
-        lake.unregister("empty_series")
-
-
-def _is_current(lake: duckdb.DuckDBPyConnection, name: str) -> bool:
-    return has_table(lake, "landing", name) and lake.table(f"lake.landing.{name}").columns == TABLES[name].names
-
-
 def land_series(lake: duckdb.DuckDBPyConnection, session: Session, *, author: str = "eopv") -> LandedSeries:
     """Compute time series and chip statistics of a version of the chips, and put them in the place of any other version's.
 
@@ -59,7 +45,6 @@ def land_series(lake: duckdb.DuckDBPyConnection, session: Session, *, author: st
     Raises:
         CubeError: there are no chips.
     """
-    ensure_tables(lake)
     if _held(lake) == {session.snapshot_id}:
         return LandedSeries(session.snapshot_id, {})
     tables: dict[str, pa.Table] = {
@@ -70,12 +55,19 @@ def land_series(lake: duckdb.DuckDBPyConnection, session: Session, *, author: st
     with transaction(lake, author, "time series and statistics of chips", extra):
         for name, table in tables.items():
             lake.register("series", table)
-            lake.execute(f"DELETE FROM lake.landing.{name}")
-            lake.execute(f"INSERT INTO lake.landing.{name} SELECT * FROM series")
+            # As a whole: an older version of this code may have had other columns
+            lake.execute(f"CREATE OR REPLACE TABLE lake.landing.{name} AS SELECT * FROM series")
             lake.unregister("series")
     return LandedSeries(session.snapshot_id, {name: table.num_rows for name, table in tables.items()})
 
 
 def _held(lake: duckdb.DuckDBPyConnection) -> set[str]:
+    """Versions of the chips that rows are of; none where a table is missing or has other columns than this code writes."""
+    if not all(_is_current(lake, name) for name in TABLES):
+        return set()
     names = " UNION ".join(f"SELECT DISTINCT icechunk_snapshot FROM lake.landing.{name}" for name in TABLES)
     return {name for (name,) in lake.execute(names).fetchall()}
+
+
+def _is_current(lake: duckdb.DuckDBPyConnection, name: str) -> bool:
+    return has_table(lake, "landing", name) and lake.table(f"lake.landing.{name}").columns == TABLES[name].names

@@ -15,10 +15,11 @@ from chip_world import BANDS, COLLECTION, COLUMNS, EPSG, NORTH, ROWS, WEST, Item
 from exactextract import exact_extract
 from exactextract.raster import NumPyRasterSource
 
+from dataflows.cubes import landed_series
 from dataflows.cubes.analysis.chip_statistics import chip_statistics
 from dataflows.cubes.analysis.climatology import climatology, trends
 from dataflows.cubes.chips import build_chips
-from dataflows.cubes.landed_series import ensure_tables, land_series
+from dataflows.cubes.landed_series import TABLES, land_series
 from dataflows.cubes.pixels.outlines import projected
 from dataflows.cubes.repository import store
 from dataflows.cubes.timeseries import timeseries
@@ -163,7 +164,11 @@ def test_series_are_landed_in_one_commit_once_a_version(world: World, home: Sett
         assert commits == 1
 
 
-def test_hazard_tables_of_an_older_version_are_computed_again(world: World, home: Settings):
+def _out_of_memory(*_: object) -> None:
+    raise MemoryError
+
+
+def test_hazard_tables_of_an_older_version_are_computed_again(world: World, home: Settings, monkeypatch: pytest.MonkeyPatch):
     world.scene(3)
     build_chips(world.plan(), bands=BANDS, size=SIZE, lake=home)
     session = store.open_readonly("chips", lake=home)
@@ -171,6 +176,12 @@ def test_hazard_tables_of_an_older_version_are_computed_again(world: World, home
         land_series(lake, session)
         whole = lake.execute("SELECT * FROM lake.landing.cube_timeseries ORDER BY ALL").fetchall()
         lake.execute("ALTER TABLE lake.landing.cube_timeseries DROP COLUMN median")
+        with monkeypatch.context() as broken:
+            broken.setattr(landed_series, "all_chip_statistics", _out_of_memory)
+            with pytest.raises(MemoryError):
+                land_series(lake, session)
+        # Until others take their place, the old rows stay
+        assert lake.table("lake.landing.cube_timeseries").count("*").fetchone() == (4 * 6,)
         assert land_series(lake, session).rows["cube_timeseries"] == 4 * 6
         assert lake.execute("SELECT * FROM lake.landing.cube_timeseries ORDER BY ALL").fetchall() == whole
 
@@ -187,7 +198,8 @@ def long_series(tmp_path_factory: pytest.TempPathFactory):
     months = times.astype("datetime64[M]").astype("datetime64[D]")
     rows = pd.DataFrame({**columns, "period": months, "datetime": times}).assign(item_id=[str(day) for day in days])
     with connect(lake=Settings(home=tmp_path_factory.mktemp("long") / "home", _env_file=None)) as lake:
-        ensure_tables(lake)
+        lake.register("empty", TABLES["cube_timeseries"].empty_table())
+        lake.execute("CREATE TABLE lake.landing.cube_timeseries AS FROM empty")
         lake.register("made", rows)
         lake.execute("INSERT INTO lake.landing.cube_timeseries BY NAME SELECT * FROM made")
         yield lake, times[clear >= 0.5], values[clear >= 0.5]
