@@ -47,7 +47,7 @@ clean: ## Remove what was generated: environment, demo lake, caches (not db/loca
 
 lock: ## Freeze the transitive closure of the requirements
 	@.ci/setup dev
-	{ echo "# Every package that requirements.txt, requirements/dev.txt and requirements/cubes.txt bring in, at the tested version."; \
+	{ echo "# Every package that requirements.txt, requirements/dev.txt, requirements/cubes.txt and requirements/analysis.txt bring in, at the tested version."; \
 	  echo "# Regenerate with 'make lock'."; \
-	  $(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.txt requirements/dev.txt requirements/cubes.txt; } > requirements/lock.txt.part
+	  $(BIN)/uv pip compile --quiet --no-header --no-annotate requirements.txt requirements/dev.txt requirements/cubes.txt requirements/analysis.txt; } > requirements/lock.txt.part
 	mv requirements/lock.txt.part requirements/lock.txt

@@ -24,8 +24,8 @@ COUNTS = """
         (SELECT count(*) FROM lake.prepared.prep_pv_candidates) AS candidates,
         (SELECT count(*) FROM lake.curated.pv_links) AS links,
         (SELECT count(*) FROM lake.curated.pv_links WHERE accepted) AS accepted,
-        (SELECT count(*) FROM lake.curated.pv_installations) AS installations,
-        (SELECT count(*) FROM lake.curated.pv_installations WHERE part_of IS NOT NULL) AS parts,
+        (SELECT count(*) FROM lake.prepared.prep_pv_installations) AS installations,
+        (SELECT count(*) FROM lake.prepared.prep_pv_installations WHERE part_of IS NOT NULL) AS parts,
         (SELECT count(*) FROM lake.curated.pv_installation_observations) AS assigned
 """
 
@@ -35,13 +35,13 @@ SIZES = """
     SELECT
         CASE WHEN n_observations > 10 THEN '> 10' WHEN n_observations > 5 THEN '6–10' ELSE n_observations::varchar END AS size,
         count(*) AS installations
-    FROM lake.curated.pv_installations GROUP BY size ORDER BY min(n_observations)
+    FROM lake.prepared.prep_pv_installations GROUP BY size ORDER BY min(n_observations)
 """
 
 # Extent: the diagonal of the box around the centroids, on the sphere
 DESCRIBED = f"""
     WITH largest AS (
-        SELECT installation_id, n_observations FROM lake.curated.pv_installations
+        SELECT installation_id, n_observations FROM lake.prepared.prep_pv_installations
         ORDER BY n_observations DESC, installation_id LIMIT {LARGEST}
     ),
     members AS (

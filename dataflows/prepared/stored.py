@@ -102,7 +102,7 @@ def observation(con: duckdb.DuckDBPyConnection, prefix: str) -> Observation:
         LEFT JOIN prepared.prep_pv_clusters AS clusters
             ON clusters.observation_key = coalesce(footprints.duplicate_key, footprints.observation_key)
         LEFT JOIN (SELECT observation_id, installation_id FROM curated.pv_installation_observations) USING (observation_id)
-        LEFT JOIN (SELECT installation_id, part_of FROM curated.pv_installations) USING (installation_id)
+        LEFT JOIN (SELECT installation_id, part_of FROM prepared.prep_pv_installations) USING (installation_id)
         WHERE starts_with(observation_id, ?)
         ORDER BY observation_id
         LIMIT ?

@@ -28,7 +28,8 @@ LON, LAT = 10.0, 50.0
 # What a resolution leaves; the tables beside them say what the last build had to do
 TABLES = (
     *(f"prepared.prep_pv_{name}" for name in ("footprints", "candidates", "evidence", "clusters", "links", "memberships")),
-    *(f"curated.pv_{name}" for name in ("installations", "installation_observations", "links", "dataset_overlap")),
+    "prepared.prep_pv_installations",
+    *(f"curated.pv_{name}" for name in ("installation_observations", "links", "dataset_overlap")),
     "curated.pv_installation_changes",
 )
 Rows = dict[str, Counter[str]]

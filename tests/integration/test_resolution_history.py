@@ -145,7 +145,7 @@ def test_bystanders_do_not_change(changes: dict[str, list[tuple[Any, ...]]]) -> 
 
 
 def test_events_and_installations_say_the_same(lake: ResolutionLake, changes: dict[str, list[tuple[Any, ...]]]) -> None:
-    now = {record["installation_id"]: record for record in lake.numbered("FROM curated.pv_installations")}
+    now = {record["installation_id"]: record for record in lake.numbered("FROM prepared.prep_pv_installations")}
     assert {installation: events[-1][-1] for installation, events in changes.items() if events[-1][-1]} == {
         installation: record["n_observations"] for installation, record in now.items()
     }

@@ -117,7 +117,7 @@ def test_the_world_has_what_a_resolution_meets(second: ResolutionLake) -> None:
         """
         SELECT count(part_of), count(*),
             (SELECT count(*) FROM prepared.prep_pv_memberships WHERE installation_key IS NULL)
-        FROM curated.pv_installations
+        FROM prepared.prep_pv_installations
         """
     )
     assert parts > 5
@@ -166,7 +166,7 @@ def test_a_dataset_that_goes_and_comes_back_leaves_every_id_as_it_was(
     [
         "prep_pv_touched prep_pv_footprints prep_pv_candidates",
         "tag:resolution,path:models/prepared",
-        "+prep_pv_memberships,tag:resolution pv_installations",
+        "+prep_pv_memberships,tag:resolution prep_pv_installations",
     ],
 )
 def test_a_resolution_that_broke_off_is_made_up_for(
@@ -194,5 +194,5 @@ def test_other_weights_resolve_everything_again(second: ResolutionLake, tmp_path
     assert lake.last_resolution()["everything"]
     weight = "SELECT observation_id_a, observation_id_b, round(match_weight + {}, 9) FROM curated.pv_links ORDER BY ALL"
     assert lake.query(weight.format(3)) == second.query(weight.format(0))
-    sites = "SELECT count(*) FROM curated.pv_installations"
+    sites = "SELECT count(*) FROM prepared.prep_pv_installations"
     assert lake.query(sites) > second.query(sites)

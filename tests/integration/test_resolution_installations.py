@@ -108,7 +108,7 @@ def bridge(lake: ResolutionLake) -> dict[tuple[str, str], dict[str, Any]]:
 @pytest.fixture(scope="module")
 def installation(lake: ResolutionLake, bridge: dict[tuple[str, str], dict[str, Any]]):
     """That of an observation."""
-    records = {record["installation_id"]: record for record in lake.records("FROM curated.pv_installations")}
+    records = {record["installation_id"]: record for record in lake.records("FROM prepared.prep_pv_installations")}
     return lambda *place: records[bridge[place]["installation_id"]]
 
 
@@ -138,7 +138,7 @@ def test_sums_over_what_is_no_part_count_nothing_twice(lake: ResolutionLake, ins
     ((all_rows, no_parts, area_m2),) = lake.query(
         f"""
         SELECT sum(capacity_mw), sum(capacity_mw) FILTER (part_of IS NULL), sum(area_m2) FILTER (part_of IS NULL)
-        FROM curated.pv_installations WHERE installation_id IN ({ids})
+        FROM prepared.prep_pv_installations WHERE installation_id IN ({ids})
         """
     )
     assert no_parts == 12

@@ -1,7 +1,7 @@
 {{ config(materialized="table") }}
 -- Ordered pairs of datasets, each with itself too: how many installations both know.
 with combinations as (
-    select datasets, count(*) as n_installations from {{ ref("pv_installations") }} group by datasets
+    select datasets, count(*) as n_installations from {{ ref("prep_pv_installations") }} group by datasets
 ),
 
 members as (

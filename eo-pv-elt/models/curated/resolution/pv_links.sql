@@ -4,6 +4,8 @@
 ) }}
 -- depends_on: {{ ref("prep_pv_nodes") }}
 -- depends_on: {{ ref("prep_pv_clusters") }}
+-- Not side by side with the other large table, for the sake of memory
+-- depends_on: {{ ref("prep_pv_installations") }}
 {% set part = replaces_part() -%}
 with compared as {{ "materialized" if part else "not materialized" }} (
     select * from {{ ref("prep_pv_evidence") }}

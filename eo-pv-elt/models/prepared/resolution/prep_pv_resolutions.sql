@@ -1,6 +1,6 @@
 {{ config(materialized="table") }}
--- depends_on: {{ ref("pv_installations") }}
--- depends_on: {{ ref("pv_installation_observations") }}
+-- depends_on: {{ ref("prep_pv_installations") }}
+-- depends_on: {{ ref("prep_pv_installation_observations") }}
 -- depends_on: {{ ref("pv_links") }}
 -- depends_on: {{ ref("pv_dataset_overlap") }}
 -- depends_on: {{ ref("pv_installation_changes") }}

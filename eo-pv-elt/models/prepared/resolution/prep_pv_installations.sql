@@ -3,15 +3,13 @@
     pre_hook="{{ delete_rows(['installation_id'], ['prep_pv_touched_installations'], installation_id('installation_key')) }}",
 ) }}
 -- depends_on: {{ ref("prep_pv_touched_installations") }}
--- Not side by side with the other large table, for the sake of memory
--- depends_on: {{ ref("pv_links") }}
 {% set part = replaces_part() -%}
 with members as (
     select
         {{ observation_key("observation_id") }} as observation_key,
         {{ installation_key_of("installation_id") }} as installation_key,
         match_probability
-    from {{ ref("pv_installation_observations") }}
+    from {{ ref("prep_pv_installation_observations") }}
     {%- if part %}
     where installation_id in (select {{ installation_id("installation_key") }} from {{ ref("prep_pv_touched_installations") }})
     {%- endif %}

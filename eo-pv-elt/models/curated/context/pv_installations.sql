@@ -1,0 +1,40 @@
+-- A golden record (prepared.prep_pv_installations) and what is known of the place where it stands
+select
+    sites.* exclude (confidence, n_observations, datasets, licence, commercial_use, first_seen_snapshot, last_changed_snapshot),
+    -- in which administrative areas
+    coalesce(admin.country_code, sites.country_iso3) as country_code,
+    admin.country_name,
+    admin.country_id,
+    case when admin.country_code is null and sites.country_iso3 is not null then 'published' else admin.country_match end as country_match,
+    admin.region_code,
+    admin.region_name,
+    admin.region_id,
+    admin.county_name,
+    admin.county_id,
+    -- on what
+    land.land_cover,
+    land.land_cover_share,
+    land.land_use,
+    land.land_use_share,
+    buildings.building_share,
+    coalesce(buildings.mount, 'unknown') as mount,
+    buildings.mount_probability,
+    buildings.mount_rule,
+    -- under which sun
+    resource.ghi_kwh_m2_year,
+    resource.pvout_kwh_kwp_year,
+    resource.temperature_c,
+    -- on whose word
+    sites.n_observations,
+    sites.datasets,
+    sites.confidence,
+    sites.licence,
+    sites.commercial_use,
+    -- since when
+    sites.first_seen_snapshot,
+    sites.last_changed_snapshot
+from {{ ref("prep_pv_installations") }} as sites
+left join {{ ref("prep_pv_admin") }} as admin using (installation_id)
+left join {{ ref("prep_pv_land") }} as land using (installation_id)
+left join {{ ref("prep_pv_buildings") }} as buildings using (installation_id)
+left join {{ ref("prep_pv_resource") }} as resource using (installation_id)
