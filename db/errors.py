@@ -205,6 +205,20 @@ class CatalogNotFoundError(IngestError, KeyError):
     __str__ = EopvError.__str__  # KeyError would print the repr
 
 
+class ContextNotFoundError(IngestError, KeyError):
+    """No source of context of that key is in the manifest."""
+
+    kind = "context_not_found"
+
+    __str__ = EopvError.__str__  # KeyError would print the repr
+
+
+class ReleaseNotFoundError(AcquisitionError, LookupError):
+    """There is no such release of Overture Maps (any more): the message lists those there are."""
+
+    kind = "release_not_found"
+
+
 class CatalogError(AcquisitionError):
     """A STAC catalog does not do what its manifest entry asks of it: correct the entry, or search it otherwise."""
 

@@ -11,7 +11,7 @@ from ingest.acquired import AcquiredFile, Acquisition, Origin
 from ingest.cache import DistributionCache, manifest_checksums
 from ingest.download import download
 from ingest.http import HttpClient, RetryPolicy, public_url
-from ingest.manifest import Dataset, Distribution, FileFilter, MirrorSource
+from ingest.manifest import FileFilter, MirrorSource, Publication, PublishedFiles
 from ingest.mirror import folder_files, is_url, url_files
 from ingest.progress import Progress
 from ingest.repositories import ENDPOINTS, RemoteFile, list_files
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 
 def fetch(
-    dataset: Dataset,
+    dataset: Publication,
     *,
     cache_dir: Path,
     mirror: str | None = None,
@@ -35,7 +35,7 @@ def fetch(
     endpoints: Mapping[str, str] = ENDPOINTS,
     retry: RetryPolicy | None = None,
 ) -> Acquisition:
-    """Obtain the published files of a dataset.
+    """Obtain the published files of a dataset, or of another publication.
 
     Of its distributions, the first one is taken that the cache fully holds; else the first one that the mirror holds; else the
     first one that has a repository is taken from there.
@@ -43,7 +43,8 @@ def fetch(
     Args:
         dataset: manifest entry.
         cache_dir: root of the cache; created when needed.
-        mirror: folder or http(s) URL with one folder a dataset key. Files of a folder are used in place, not copied.
+        mirror: folder or http(s) URL with a folder a publication, for a dataset its key. Files of a folder are used in place,
+            not copied.
         refresh: do not use the cache, but fill it anew.
         offline: never ask the repository. A mirror behind a URL is still asked.
         progress: display of bytes, for instance a :class:`rich.progress.Progress`.
@@ -81,9 +82,11 @@ def fetch(
 
 
 class _Fetch:
-    """The sources of one dataset, and what they have in common."""
+    """The sources of one publication, and what they have in common."""
 
-    def __init__(self, dataset: Dataset, cache_dir: Path, client: HttpClient, progress: Progress | None, refresh: bool) -> None:
+    def __init__(
+        self, dataset: Publication, cache_dir: Path, client: HttpClient, progress: Progress | None, refresh: bool
+    ) -> None:
         self._dataset = dataset
         self._caches = {entry.name: DistributionCache(cache_dir, dataset, entry) for entry in dataset.distributions}
         self._client = client
@@ -99,8 +102,8 @@ class _Fetch:
 
     def from_mirror(self, mirror: str, *, last: bool) -> Acquisition | None:
         where = f"mirror {public_url(mirror) if is_url(mirror) else mirror}"
-        key = self._dataset.key
-        offered = url_files(mirror, key, self._client) if is_url(mirror) else folder_files(mirror, key)
+        key, folder = self._dataset.key, self._dataset.folder
+        offered = url_files(mirror, folder, self._client) if is_url(mirror) else folder_files(mirror, folder)
         for distribution in self._dataset.distributions:
             # a mirror may hold the members of an archive in place of the archive
             names = select(offered, distribution.files) or (
@@ -115,11 +118,11 @@ class _Fetch:
             )
         if last:
             every = [pattern for entry in self._dataset.distributions for pattern in entry.files.include]
-            raise nothing_matched(FileFilter(include=tuple(every)), offered, f"{where}, folder {key},")
+            raise nothing_matched(FileFilter(include=tuple(every)), offered, f"{where}, folder {folder},")
         logger.info("%s: the %s holds none of its distributions.", key, where)
         return None
 
-    def from_repository(self, distribution: Distribution, endpoints: Mapping[str, str]) -> Acquisition:
+    def from_repository(self, distribution: PublishedFiles, endpoints: Mapping[str, str]) -> Acquisition:
         where = f"{distribution.source.repository} ({self._dataset.url})"
         offered = {file.name: file for file in list_files(distribution.source, self._client, endpoints)}
         names = select(offered, distribution.files)
@@ -128,7 +131,7 @@ class _Fetch:
         files = self._downloaded(distribution, [offered[name] for name in names], "repository")
         return self._taken(distribution, files, where)
 
-    def _from_mirror(self, distribution: Distribution, found: Mapping[str, Path | RemoteFile]) -> list[AcquiredFile]:
+    def _from_mirror(self, distribution: PublishedFiles, found: Mapping[str, Path | RemoteFile]) -> list[AcquiredFile]:
         remote = [file for file in found.values() if isinstance(file, RemoteFile)]
         if remote:
             return self._downloaded(distribution, remote, "mirror")
@@ -144,13 +147,13 @@ class _Fetch:
             for name, path in local.items()
         ]
 
-    def _downloaded(self, distribution: Distribution, files: Sequence[RemoteFile], origin: Origin) -> list[AcquiredFile]:
+    def _downloaded(self, distribution: PublishedFiles, files: Sequence[RemoteFile], origin: Origin) -> list[AcquiredFile]:
         """Download those that the cache does not hold, and mark the distribution as complete there."""
         acquired = [self._download(distribution, file, origin) for file in files]
         self._caches[distribution.name].complete(file.name for file in acquired)
         return acquired
 
-    def _download(self, distribution: Distribution, file: RemoteFile, origin: Origin) -> AcquiredFile:
+    def _download(self, distribution: PublishedFiles, file: RemoteFile, origin: Origin) -> AcquiredFile:
         cache = self._caches[distribution.name]
         url = public_url(file.url)
         if not self._refresh:
@@ -163,7 +166,7 @@ class _Fetch:
         cache.record(file.name, sha256=done.sha256, size=done.size, url=url, etag=done.etag)
         return AcquiredFile(file.name, path, done.sha256, done.size, origin)
 
-    def _taken(self, distribution: Distribution, files: Iterable[AcquiredFile], where: str) -> Acquisition:
+    def _taken(self, distribution: PublishedFiles, files: Iterable[AcquiredFile], where: str) -> Acquisition:
         acquisition = Acquisition.of(self._dataset.key, distribution, files)
         size = sum(file.bytes for file in acquisition.files)
         logger.info(

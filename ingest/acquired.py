@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from ingest.manifest import Distribution
+from ingest.manifest import PublishedFiles
 
 type Origin = Literal["cache", "mirror", "repository"]
 
@@ -35,7 +35,7 @@ class AcquiredFile:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """All files of one distribution of a dataset.
+    """All files of one distribution of a dataset, or of another publication.
 
     Attributes:
         dataset: key.
@@ -45,12 +45,12 @@ class Acquisition:
     """
 
     dataset: str
-    distribution: Distribution
+    distribution: PublishedFiles
     files: tuple[AcquiredFile, ...]
     digest: str
 
     @classmethod
-    def of(cls, dataset: str, distribution: Distribution, files: Iterable[AcquiredFile]) -> Self:
+    def of(cls, dataset: str, distribution: PublishedFiles, files: Iterable[AcquiredFile]) -> Self:
         """Sort the files and compute the digest."""
         ordered = tuple(sorted(files, key=lambda file: file.name))
         identity = json.dumps([[file.name, file.sha256] for file in ordered], ensure_ascii=True).encode()

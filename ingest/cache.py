@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from db.errors import AcquisitionError
 from ingest.acquired import AcquiredFile, Origin
-from ingest.manifest import Dataset, Distribution
+from ingest.manifest import Publication, PublishedFiles
 from ingest.verification import verify
 
 logger = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ class _Complete(BaseModel):
 class DistributionCache:
     """The cached files of one distribution."""
 
-    def __init__(self, cache_dir: Path, dataset: Dataset, distribution: Distribution) -> None:
+    def __init__(self, cache_dir: Path, dataset: Publication, distribution: PublishedFiles) -> None:
         self._distribution = distribution
         self._root = cache_dir / "files" / dataset.key / distribution.name
         # another version or filter in the manifest is another set of files
@@ -110,7 +110,7 @@ class DistributionCache:
         return self._root / f"{name}{SIDECAR_SUFFIX}"
 
 
-def manifest_checksums(distribution: Distribution, name: str) -> list[str]:
+def manifest_checksums(distribution: PublishedFiles, name: str) -> list[str]:
     """Checksums that the manifest states for a published path, or for its last part."""
     return [distribution.checksums[key] for key in {name, name.rsplit("/", 1)[-1]} if key in distribution.checksums]
 

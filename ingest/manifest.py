@@ -7,11 +7,11 @@ error and not a silent default.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Protocol, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -169,18 +169,48 @@ class PointColumns(Model):
     y: str
 
 
-class Distribution(Model):
-    """One published form of a dataset's content. Several of one dataset hold the same features."""
+class PublishedFiles(Model):
+    """Files that belong together: where they are to be had, and how they are known to be the right ones."""
 
     name: str = Field(pattern=r"^[a-z0-9_-]+$")
-    format: Format
     source: Source
     files: FileFilter = FileFilter()
     members: FileFilter | None = Field(default=None, description="Which archive members; only where the files are archives.")
-    layer: str | None = Field(default=None, description="Layer of a container with several; default: the only one.")
     checksums: dict[str, str] = Field(
         default_factory=dict, description="Published file name → 'md5:…' or 'sha256:…', where known."
     )
+
+    @field_validator("checksums")
+    @classmethod
+    def _known_algorithm(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, checksum in value.items():
+            if not re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", checksum):
+                raise ValueError(f"checksum of {name!r} must look like 'md5:<32 hex>' or 'sha256:<64 hex>'")
+        return value
+
+
+class Publication(Protocol):
+    """What an acquisition has to know of a manifest entry, whatever its files hold."""
+
+    key: str
+    status: Literal["available", "planned"]
+    reason: str | None
+    url: str
+
+    @property
+    def folder(self) -> str:
+        """Folder of a mirror that has its files."""
+
+    @property
+    def distributions(self) -> tuple[PublishedFiles, ...]:
+        """Published forms of the same content, in order of preference."""
+
+
+class Distribution(PublishedFiles):
+    """One published form of a dataset's content. Several of one dataset hold the same features."""
+
+    format: Format
+    layer: str | None = Field(default=None, description="Layer of a container with several; default: the only one.")
     crs: str | None = Field(
         default=None,
         description="CRS when the file carries none, as 'AUTHORITY:CODE'. Contradicting a file's own CRS is an error.",
@@ -194,14 +224,6 @@ class Distribution(Model):
     )
     null_values: tuple[str, ...] = Field(default=(), description="Strings that mean missing, beside the empty one.")
     expected_rows: RowRange | None = None
-
-    @field_validator("checksums")
-    @classmethod
-    def _known_algorithm(cls, value: dict[str, str]) -> dict[str, str]:
-        for name, checksum in value.items():
-            if not re.fullmatch(r"md5:[0-9a-f]{32}|sha256:[0-9a-f]{64}", checksum):
-                raise ValueError(f"checksum of {name!r} must look like 'md5:<32 hex>' or 'sha256:<64 hex>'")
-        return value
 
     @model_validator(mode="after")
     def _csv_says_where(self) -> Self:
@@ -248,16 +270,30 @@ class Dataset(Model):
     notes: str | None = None
     distributions: tuple[Distribution, ...] = Field(default=(), description="In order of preference.")
 
+    @property
+    def folder(self) -> str:
+        """Folder of a mirror that has its files."""
+        return self.key
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if self.status == "planned" and not self.reason:
             raise ValueError("a planned dataset says why in 'reason'")
         if self.status == "available" and not self.distributions:
             raise ValueError("an available dataset has at least one distribution")
-        names = [distribution.name for distribution in self.distributions]
-        if len(set(names)) != len(names):
-            raise ValueError(f"distribution names repeat: {names}")
+        unique_names(self.distributions)
         return self
+
+
+def unique_names(distributions: Iterable[PublishedFiles]) -> None:
+    """Raise where two distributions of one entry have the same name: they would share a place in the cache.
+
+    Raises:
+        ValueError: names them all.
+    """
+    names = [distribution.name for distribution in distributions]
+    if len(set(names)) != len(names):
+        raise ValueError(f"distribution names repeat: {names}")
 
 
 class Manifest(Model):

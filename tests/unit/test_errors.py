@@ -47,6 +47,8 @@ KINDS = [
     "source_changed",
     "scene_refused",
     "source_checksum",
+    "context_not_found",
+    "release_not_found",
 ]
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, errors.EopvError)]
 
