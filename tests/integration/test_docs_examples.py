@@ -37,6 +37,7 @@ def blocks(page: str, *languages: str) -> list:
             "docs/querying.md",
             "docs/architecture.md",
             "docs/entity-resolution.md",
+            "docs/marts.md",
             "docs/operations.md",
         )
         for example in blocks(page, "sql")
