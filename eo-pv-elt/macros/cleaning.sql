@@ -24,6 +24,24 @@
     {{ number(column) }}{{ " * " ~ factors[unit] if factors[unit] != 1 }}
 {%- endmacro %}
 
+{#- An angle in degrees; what is outside its range becomes null. -#}
+{% macro angle(column, max_deg) -%}
+    case when {{ number(column) }} between 0 and {{ max_deg }} then {{ number(column) }} end
+{%- endmacro %}
+
+{#- How modules follow the sun: fixed, single, dual, or mixed where the publisher names several; null where none is named. -#}
+{% macro axis(column) -%}
+    {%- set value = "lower(" ~ adapter.quote(column) ~ "::varchar)" -%}
+    case
+        when contains({{ value }}, 'mixed')
+            or {% for kind in ["fixed", "single", "dual"] %}contains({{ value }}, '{{ kind }}')::integer{{ " + " if not loop.last }}{% endfor %} > 1
+        then 'mixed'
+        {%- for kind in ["fixed", "single", "dual"] %}
+        when contains({{ value }}, '{{ kind }}') then '{{ kind }}'
+        {%- endfor %}
+    end
+{%- endmacro %}
+
 {#- A year of commissioning; years outside the range that vars state become null. -#}
 {% macro year(column) -%}
     case

@@ -24,6 +24,9 @@
     capacity_mw="null",
     capacity_mw_dc="null",
     installed_year="null",
+    axis="null",
+    tilt_deg="null",
+    azimuth_deg="null",
     name="null",
     operator="null",
     country_iso3=none
@@ -51,6 +54,9 @@ mapped as (
         ({{ capacity_mw }})::double as capacity_mw,
         ({{ capacity_mw_dc }})::double as capacity_mw_dc,
         ({{ installed_year }})::integer as installed_year,
+        ({{ axis }})::varchar as axis,
+        ({{ tilt_deg }})::double as tilt_deg,
+        ({{ azimuth_deg }})::double as azimuth_deg,
         ({{ name }})::varchar as name,
         ({{ operator }})::varchar as operator,
         {{ country_iso3 or "case when len(dataset_countries) = 1 then dataset_countries[1] end" }} as country_iso3,
@@ -100,7 +106,8 @@ repaired as (
             else 'repaired'
         end as geometry_status,
         case when not st_isempty(mended_geometry) then mended_geometry end as geometry,
-        -- each field keeps its place: a null is not left out
+        -- each field keeps its place: a null is not left out. Fields that came later (axis, tilt, azimuth) are not among them:
+        -- ids of what has been observed must not change
         md5(concat_ws(
             '|',
             coalesce(hex(st_aswkb(published_geometry)), ''),
@@ -161,8 +168,11 @@ select
     capacity_mw,
     capacity_mw_dc,
     installed_year,
+    tilt_deg,
+    azimuth_deg,
     -- text
     level,
+    axis,
     name,
     operator,
     country_iso3,
@@ -192,7 +202,8 @@ select
         "external_ids": "map(varchar, varchar)", "geometry": "geometry", "geometry_kind": "varchar",
         "geometry_status": "varchar", "centroid_lon_deg": "double", "centroid_lat_deg": "double", "h3_r5": "ubigint",
         "h3_r8": "ubigint", "h3_r10": "ubigint", "h3_r12": "ubigint", "area_m2": "double", "reported_area_m2": "double",
-        "capacity_mw": "double", "capacity_mw_dc": "double", "installed_year": "integer", "level": "varchar",
+        "capacity_mw": "double", "capacity_mw_dc": "double", "installed_year": "integer", "tilt_deg": "double",
+        "azimuth_deg": "double", "level": "varchar", "axis": "varchar",
         "name": "varchar", "operator": "varchar", "country_iso3": "varchar", "licence": "varchar",
         "commercial_use": "varchar", "trust": "varchar", "vintage": "varchar", "source_file": "varchar",
         "source_sha256": "varchar", "source_row": "bigint", "ingested_at": "timestamptz", "ingest_run_id": "varchar"

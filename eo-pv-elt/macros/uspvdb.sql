@@ -7,6 +7,9 @@
     installed_year=year("p_year"),
     capacity_mw=quantity("p_cap_ac", "MW"),
     capacity_mw_dc=quantity("p_cap_dc", "MW"),
+    axis=axis("p_axis"),
+    tilt_deg=angle("p_tilt", 90),
+    azimuth_deg=angle("p_azimuth", 360),
     name=text("p_name"),
     reported_area_m2=quantity("p_area", "m2"),
 ) }}

@@ -68,8 +68,12 @@ SITES = [
         capacity_mw=20.0,
         capacity_mw_dc=26.0,
         installed_year=2019,
+        axis="single",
+        azimuth_deg=180.0,
     ),
-    observation(GM_SEUS, "plant", geometry=square(40_000, 0, 600), capacity_mw=25.0, installed_year=2018),
+    observation(
+        GM_SEUS, "plant", geometry=square(40_000, 0, 600), capacity_mw=25.0, installed_year=2018, axis="fixed", tilt_deg=25.0
+    ),
     observation(
         GPPD,
         "plant",
@@ -192,6 +196,14 @@ def test_each_attribute_comes_from_the_source_that_takes_precedence(installation
     assert (plant["geometry_kind"], plant["capacity_basis"]) == ("polygon", "ac")
     assert plant["area_m2"] == pytest.approx(600**2, rel=0.01)
     assert plant["area_m2_source"] == observation_id(GM_SEUS, "plant")
+
+
+def test_axis_tilt_and_azimuth_come_from_one_observation(installation) -> None:
+    plant = installation(USPVDB, "plant")
+    assert plant["orientation_source"] == observation_id(USPVDB, "plant")
+    # the other source's tilt is that of fixed modules
+    assert (plant["axis"], plant["tilt_deg"], plant["azimuth_deg"]) == ("single", None, 180.0)
+    assert installation(OTHER, "supported")["orientation_source"] is None
 
 
 def test_what_no_source_says_has_no_source(installation) -> None:

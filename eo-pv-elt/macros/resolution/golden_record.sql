@@ -14,6 +14,12 @@
         },
         "capacity_mw_dc": {
             "known": "footprints.capacity_dc_mw is not null", "columns": {"capacity_mw_dc": "footprints.capacity_dc_mw"}
+        },
+        "orientation": {
+            "known": "coalesce(observations.axis, observations.tilt_deg::varchar, observations.azimuth_deg::varchar) is not null",
+            "columns": {
+                "axis": "observations.axis", "tilt_deg": "observations.tilt_deg", "azimuth_deg": "observations.azimuth_deg"
+            }
         }
     } -%}
     {%- for attribute in ["installed_year", "level", "name", "operator", "country_iso3"] -%}

@@ -11,7 +11,8 @@ originals as (
     select min(observation_id) as original_id, list(observation_id) as observation_ids
     from observations
     where geometry is not null
-    group by dataset, md5(st_aswkb(geometry)), level, reported_area_m2, capacity_mw, capacity_mw_dc, installed_year, name, operator
+    group by dataset, md5(st_aswkb(geometry)), level, reported_area_m2, capacity_mw, capacity_mw_dc, installed_year, axis, tilt_deg,
+        azimuth_deg, name, operator
     having count(*) > 1
 ),
 

@@ -5,5 +5,8 @@
     external_ids={"gm_seus": text("arrayID")},
     installed_year=year("instYr"),
     capacity_mw_dc=quantity("capMW", "MW"),
+    axis=axis("mount"),
+    tilt_deg=angle("tilt", 90),
+    azimuth_deg=angle("avgAzimuth", 360),
     reported_area_m2=quantity("totArea", "m2"),
 ) }}

@@ -186,6 +186,10 @@ select
     fused.capacity_mw_dc_source,
     fused.installed_year,
     fused.installed_year_source,
+    fused.axis,
+    fused.tilt_deg,
+    fused.azimuth_deg,
+    fused.orientation_source,
     -- on whose word
     chosen.n_observations::integer as n_observations,
     chosen.datasets,
