@@ -66,9 +66,9 @@ class _Returned(Exception):  # noqa: N818 - no error
 
 
 class Project:
-    """Macros of a folder and models, with what dbt's context gives them; ``context`` is more of that, such as ``this``."""
+    """Macros of folders and models, with what dbt's context gives them; ``context`` is more of that, such as ``this``."""
 
-    def __init__(self, macros: str = "resolution", **context: Any) -> None:
+    def __init__(self, *folders: str, **context: Any) -> None:
         self._vars = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
         self._replaces_part = False
         self._macros: dict[str, Callable[..., str]] = {}
@@ -81,7 +81,10 @@ class Project:
             "replaces_part": lambda: self._replaces_part,
             **context,
         }
-        for file in sorted((PROJECT_DIR / "macros" / macros).glob("*.sql")):
+        files = [
+            file for folder in folders or ("resolution",) for file in sorted((PROJECT_DIR / "macros" / folder).glob("*.sql"))
+        ]
+        for file in files:
             # Each on its own, as in dbt: a macro's return must not end the one that calls it
             for macro in self._jinja.parse(file.read_text(encoding="utf-8")).find_all(nodes.Macro):
                 self._jinja.globals[macro.name] = partial(self._call, macro.name)

@@ -1,9 +1,118 @@
--- No rows yet: the columns stand so that the layers above can be built
+-- How much of an installation is on buildings, and how it is therefore mounted: the first rule of mount_rules.csv that holds
+with sites as (
+    {{ sites_of_installations(["geometry_source", "h3_r8"]) }}
+),
+
+outlines as (
+    select * from sites where site_m2 is not null
+),
+
+points as (
+    select
+        installation_id,
+        footprints.position_error_m,
+        sites.site as point,
+        unnest({{ circle_around("st_x(sites.site)", "st_y(sites.site)", "footprints.position_error_m") }}) as circle
+    from sites
+    inner join {{ ref("prep_pv_footprints") }} as footprints on footprints.observation_key = {{ observation_key("sites.geometry_source") }}
+    where sites.site_m2 is null and footprints.position_error_m <= {{ var("building_position_error_m") }}
+),
+
+-- Where footprints overlap, the canopy is what the panels are on
+buildings as not materialized (
+    select
+        building_id as area_id,
+        {{ roof_of("class") }} as kind,
+        0 as layer,
+        case {{ roof_of("class") }} when 'canopy' then 0 when 'greenhouse' then 1 else 2 end as area_rank,
+        {{ valid_polygon("geometry") }} as geometry
+    from {{ ref("stg_buildings") }}
+    where not coalesce(is_underground, false) and st_dimension(geometry) = 2
+),
+
+on_buildings as (
+    {{ shares_of_sites("outlines", "buildings") | indent(4) }}
+),
+
+near_points as (
+    select installation_id, area_id, kind, area_rank, st_intersects(point, geometry) as is_on
+    from points
+    inner join buildings on st_intersects(points.circle, buildings.geometry)
+),
+
+shares as (
+    select
+        installation_id,
+        least(1, sum(share)) as building_share,
+        any_value(n_areas) as n_buildings,
+        arg_max(kind, round(share, 9) order by kind) as roof
+    from on_buildings
+    group by installation_id
+    union all
+    select
+        installation_id,
+        1 as building_share,
+        count(distinct area_id) as n_buildings,
+        arg_min(kind, (not is_on, area_rank)) as roof
+    from near_points
+    group by installation_id
+),
+
+-- An acquisition covers the neighbourhoods of sites, not sites one by one: a building nearby shows that buildings are known here
+built_cells as (
+    select distinct h3_latlng_to_cell((st_ymin(geometry) + st_ymax(geometry)) / 2, (st_xmin(geometry) + st_xmax(geometry)) / 2, 8) as cell
+    from {{ ref("stg_buildings") }}
+),
+
+known as (
+    select distinct installation_id
+    from (select installation_id, unnest(h3_grid_disk(h3_r8, {{ var("buildings_known_within_cells") }})) as cell from sites)
+    where cell in (select cell from built_cells)
+),
+
+measured as (
+    select
+        sites.installation_id,
+        known.installation_id is not null or shares.installation_id is not null as buildings_known,
+        case
+            -- the position says nothing of what the site is on
+            when sites.site_m2 is null and sites.installation_id not in (select installation_id from points) then null
+            when known.installation_id is not null or shares.installation_id is not null then coalesce(shares.building_share, 0)
+        end as building_share,
+        case
+            when known.installation_id is not null or shares.installation_id is not null then coalesce(shares.n_buildings, 0)
+        end::integer as n_buildings,
+        shares.roof
+    from sites
+    left join known using (installation_id)
+    left join shares using (installation_id)
+),
+
+-- What is known of a plant holds for its parts
+evidence as (
+    select
+        installations.installation_id,
+        list_concat(installations.datasets, coalesce(wholes.datasets, [])) as datasets,
+        installations.level,
+        installations.geometry_kind,
+        coalesce(measured.buildings_known, false) as buildings_known,
+        round(measured.building_share, 9) as building_share,
+        measured.n_buildings,
+        measured.roof,
+        case when land.land_use_share >= 0.5 then land.land_use_class end as land_use_class
+    from {{ ref("prep_pv_installations") }} as installations
+    left join {{ ref("prep_pv_installations") }} as wholes on installations.part_of = wholes.installation_id
+    left join {{ ref("prep_pv_land") }} as land on installations.installation_id = land.installation_id
+    left join measured on installations.installation_id = measured.installation_id
+)
+
 select
-    null::varchar as installation_id,
-    null::double as building_share,
-    null::integer as n_buildings,
-    null::varchar as mount,
-    null::double as mount_probability,
-    null::varchar as mount_rule
-where false
+    evidence.installation_id,
+    evidence.building_share,
+    evidence.n_buildings,
+    rules.mount,
+    rules.probability as mount_probability,
+    rules.rule as mount_rule
+from evidence
+inner join {{ ref("mount_rules") }} as rules on {{ mount_rule_holds("evidence", "rules") }}
+qualify row_number() over (partition by evidence.installation_id order by rules.precedence) = 1
