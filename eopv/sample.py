@@ -17,7 +17,10 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 20261120,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Generate an imagined region as six datasets in their published formats, with its truth; laid out as a mirror."""
+    """Generate an imagined region as six datasets in their published formats, its imagery and context, and the truth of it.
+
+    The folder is laid out as a mirror.
+    """
     from dataflows.sample import generate  # geopandas takes a second to import
 
     folder = output or settings().sample_dir
@@ -26,4 +29,11 @@ def sample(
         write_json(world)
         return
     out.print(table(world.summary(), title=f"{sites} true sites in {folder}"))
+    if (context := world.context) is not None:
+        out.print(
+            f"Context as in Overture Maps {context.release}: {context.division_areas} areas, {context.land_uses:,} land uses, "
+            f"{context.land_covers:,} land covers, {context.buildings:,} buildings; maps and {context.typical_years} typical "
+            "years of irradiance",
+            soft_wrap=True,
+        )
     out.print(f"Next: eopv ingest --all --mirror {folder} --manifest {world.manifest}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Writes the sample world: six published datasets, their manifest, imagery, and the truth."""
+"""Writes the sample world: six published datasets, their imagery and context, manifests of all three, and the truth."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from uuid import uuid4
 import geopandas as gpd
 import pandas as pd
 
+from dataflows.sample.context import ContextFacts, publish_context
+from dataflows.sample.context.manifest import write_context_manifest
 from dataflows.sample.defects import DUPLICATE, inject
 from dataflows.sample.imagery import CATALOG_FILE, SceneFacts, publish_imagery
 from dataflows.sample.manifest import IMAGERY_DIR, entry, write_manifest, write_stac_manifest
 from dataflows.sample.region import generator
 from dataflows.sample.view import View
 from dataflows.sample.views import VIEWS
-from dataflows.sample.world import true_sites
+from dataflows.sample.world import UNPUBLISHED, true_sites
 from dataflows.sample.writers import write_geoparquet
 from db.errors import SettingsError
 
@@ -27,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 MANIFEST_FILE = "doi_manifest.yml"
 STAC_MANIFEST_FILE = "stac_manifest.yml"
+CONTEXT_MANIFEST_FILE = "context_manifest.yml"
 SITES_FILE = Path("truth", "sites.parquet")
 OBSERVATIONS_FILE = Path("truth", "observations.parquet")
 
@@ -56,7 +59,8 @@ class SampleWorld:
     """A generated sample world: where it is and what is in it.
 
     ``manifest`` is the file to ingest by, ``folder`` the mirror; ``scenes`` are those of ``catalog``, the static STAC catalog
-    that ``stac_manifest`` names, none where the world was generated without imagery.
+    that ``stac_manifest`` names, none where the world was generated without imagery; ``context`` tells of what
+    ``context_manifest`` names, missing where it was generated without.
     """
 
     folder: Path
@@ -65,11 +69,17 @@ class SampleWorld:
     seed: int
     datasets: dict[str, DatasetCounts]
     scenes: tuple[SceneFacts, ...] = ()
+    context: ContextFacts | None = None
 
     @property
     def stac_manifest(self) -> Path:
         """The file to ingest the imagery's items by."""
         return self.folder / STAC_MANIFEST_FILE
+
+    @property
+    def context_manifest(self) -> Path:
+        """The file to ingest the context by."""
+        return self.folder / CONTEXT_MANIFEST_FILE
 
     @property
     def catalog(self) -> Path:
@@ -81,7 +91,9 @@ class SampleWorld:
         return [asdict(counts) for counts in self.datasets.values()]
 
 
-def generate(folder: Path, *, sites: int = 400, seed: int = 20261120, imagery: bool = True) -> SampleWorld:
+def generate(
+    folder: Path, *, sites: int = 400, seed: int = 20261120, imagery: bool = True, context: bool = True
+) -> SampleWorld:
     """Generate the sample world of Helia, an imagined island.
 
     The same seed, size and versions of the libraries give the same bytes in every file. ``folder`` takes the place of an
@@ -89,13 +101,15 @@ def generate(folder: Path, *, sites: int = 400, seed: int = 20261120, imagery: b
     ``truth/sites.parquet`` (the sites of ``true_sites``, in EPSG:4326) and ``truth/observations.parquet`` (one row a
     published row: ``dataset``, ``source_file`` as landing names it, ``source_row`` from 0, ``source_feature_id``,
     ``site_id`` or missing, ``defect`` or missing, ``geometry_status`` that staging must give: valid|repaired|null|empty),
-    ``stac/helia/catalog.json`` with the scenes of :func:`dataflows.sample.imagery.publish_imagery`, and ``stac_manifest.yml``.
+    ``stac/helia/catalog.json`` with the scenes of :func:`dataflows.sample.imagery.publish_imagery`, and ``stac_manifest.yml``;
+    what :func:`dataflows.sample.context.publish_context` writes, and ``context_manifest.yml``.
 
     Args:
         folder: where to write; absent, empty or an earlier sample world.
         sites: number of true sites, from 100 to about 25,000.
         seed: any non-negative integer.
         imagery: whether the world is seen from space; without, the files are the same but for the imagery's.
+        context: whether areas, land, buildings and sunshine are published; without, the files are the same but for theirs.
 
     Raises:
         SettingsError: ``sites`` or ``seed`` is out of range, or ``folder`` holds something else.
@@ -108,17 +122,27 @@ def generate(folder: Path, *, sites: int = 400, seed: int = 20261120, imagery: b
         entries = [entry(view, scratch / view.key / view.file, len(files[view.key])) for view in VIEWS]
         write_manifest(entries, scratch / MANIFEST_FILE)
         (scratch / "truth").mkdir()
-        published = truth.drop(columns=["province", "registry_id"]).to_crs("EPSG:4326")
+        published = truth.drop(columns=UNPUBLISHED).to_crs("EPSG:4326")
         write_geoparquet(published, scratch / SITES_FILE)
         scenes: list[SceneFacts] = []
         if imagery:
             scenes = publish_imagery(truth, seed, scratch / IMAGERY_DIR)
             write_stac_manifest(seed, scratch / STAC_MANIFEST_FILE)
+        told = None
+        if context:
+            told = publish_context(truth, seed, scratch)
+            write_context_manifest(scratch, scratch / CONTEXT_MANIFEST_FILE)
         pd.concat(files.values(), ignore_index=True).to_parquet(scratch / OBSERVATIONS_FILE, index=False)
     counts = {view.key: _count(view, files[view.key]) for view in VIEWS}
     logger.info("Sample world of %d sites in %s: %d rows.", sites, folder, sum(count.rows for count in counts.values()))
     return SampleWorld(
-        folder=folder, manifest=folder / MANIFEST_FILE, sites=sites, seed=seed, datasets=counts, scenes=tuple(scenes)
+        folder=folder,
+        manifest=folder / MANIFEST_FILE,
+        sites=sites,
+        seed=seed,
+        datasets=counts,
+        scenes=tuple(scenes),
+        context=told,
     )
 
 

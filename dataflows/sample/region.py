@@ -12,7 +12,16 @@ import numpy as np
 import pandas as pd
 
 COUNTRY_ISO3 = "XHE"
+COUNTRY_ISO2 = "XH"
 COUNTRY_NAME = "Helia"
+NEIGHBOUR_ISO3 = "XSE"
+NEIGHBOUR_ISO2 = "XS"
+NEIGHBOUR_NAME = "Selenia"
+"""The island to the north-east of Helia, which claims one of its islets."""
+
+PROVINCES = {"Nord-Helia": "XH-N", "Süd-Helia": "XH-S"}
+"""Province → its code in the form of ISO 3166-2."""
+
 BBOX_DEG = (-22.0, 43.0, -18.0, 46.0)
 """West, south, east, north in EPSG:4326."""
 

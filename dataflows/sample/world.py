@@ -18,6 +18,9 @@ MIN_SITES = 100
 
 FIRST_YEAR, LAST_YEAR = 2005, 2024
 
+UNPUBLISHED = ["province", "registry_id", "town", "estate"]
+"""Columns of the true sites that only the generator needs."""
+
 SORTS = pd.DataFrame(
     {
         "median_m2": [80.0, 8e3, 1.5e5, 8e4],
@@ -51,7 +54,8 @@ def true_sites(sites: int, seed: int) -> gpd.GeoDataFrame:
     Returns:
         Columns ``site_id``, ``level`` (rooftop|array|plant), ``name`` and ``operator`` (none on rooftops),
         ``installed_year``, ``capacity_mw`` (AC), ``capacity_mw_dc``, ``area_m2`` (ellipsoidal), ``part_of``, ``province``,
-        ``registry_id`` (number in Helia's imagined register of plants) and ``geometry`` in ``LOCAL_CRS``.
+        ``registry_id`` (number in Helia's imagined register of plants), ``town`` (whose outskirts it is in), ``estate``
+        (number that adjacent plants share, and a plant and its phases) and ``geometry`` in ``LOCAL_CRS``.
 
     Raises:
         SettingsError: ``sites`` is too small, or too large for the region.
@@ -71,12 +75,14 @@ def true_sites(sites: int, seed: int) -> gpd.GeoDataFrame:
     table["province"] = TOWNS["province"].to_numpy()[table["town"]]
     table["level"] = table["sort"].replace("phase", "array")
 
+    table["town"] = TOWNS["town"].to_numpy()[table["town"]]
+
     number = rng.permutation(sites) + 1
     table["site_id"] = [f"HEL-{n:06d}" for n in number]
     table["part_of"] = table["site_id"].reindex(table["plant_row"]).where(table["sort"].eq("phase").to_numpy()).to_numpy()
     table["registry_id"] = 60_000 + number
     columns = ["site_id", "level", "name", "operator", "installed_year", "capacity_mw", "capacity_mw_dc", "area_m2", "part_of"]
-    table = table.sort_values("site_id", ignore_index=True)[[*columns, "province", "registry_id", "geometry"]]
+    table = table.sort_values("site_id", ignore_index=True)[[*columns, *UNPUBLISHED, "geometry"]]
     return gpd.GeoDataFrame(table, geometry="geometry", crs=LOCAL_CRS)
 
 

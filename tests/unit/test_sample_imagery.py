@@ -33,7 +33,7 @@ CLEAR, CLOUDS = (4, 5), (8, 9, 10)
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    return generate(tmp_path_factory.mktemp("seen") / "world")
+    return generate(tmp_path_factory.mktemp("seen") / "world", context=False)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_there_are_six_dates_in_two_zones_within_six_megabytes(world, items):
 
 
 def test_the_world_without_imagery_is_the_same_but_for_it(world, tmp_path):
-    blind = generate(tmp_path / "blind", imagery=False)
+    blind = generate(tmp_path / "blind", imagery=False, context=False)
     seen = {path.relative_to(world.folder): path.read_bytes() for path in world.folder.rglob("*") if path.is_file()}
     unseen = {path.relative_to(blind.folder): path.read_bytes() for path in blind.folder.rglob("*") if path.is_file()}
     assert unseen == {path: content for path, content in seen.items() if path.parts[0] not in ("stac", "stac_manifest.yml")}

@@ -250,8 +250,12 @@ def test_sites_are_seen_by_several_datasets_and_share_ids(world, sites):
 
 def test_an_earlier_world_is_replaced_but_nothing_else_is(tmp_path):
     folder = tmp_path / "world"
-    generate(folder, sites=100, imagery=False)
-    assert generate(folder, sites=120, imagery=False).sites == len(gpd.read_parquet(folder / "truth" / "sites.parquet")) == 120
+    generate(folder, sites=100, imagery=False, context=False)
+    assert (
+        generate(folder, sites=120, imagery=False, context=False).sites
+        == len(gpd.read_parquet(folder / "truth" / "sites.parquet"))
+        == 120
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["world"]
     precious = tmp_path / "precious"
     precious.mkdir()
@@ -271,7 +275,7 @@ def test_what_cannot_be_generated_is_refused_before_anything_is_written(tmp_path
 @settings(max_examples=8)
 @given(seed=st.integers(0, 2**64), sites=st.integers(100, 160))
 def test_any_world_holds_the_promised_faults(tmp_path_factory, seed, sites):
-    world = generate(tmp_path_factory.mktemp("any") / "world", sites=sites, seed=seed, imagery=False)
+    world = generate(tmp_path_factory.mktemp("any") / "world", sites=sites, seed=seed, imagery=False, context=False)
     for view in VIEWS:
         truth = observations(world, view.key)
         assert status(published(world, view.key).geometry.to_numpy()).tolist() == truth["geometry_status"].tolist()
