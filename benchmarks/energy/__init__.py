@@ -1,0 +1,1 @@
+"""Capacity from area, and energy yield: how right they are."""
