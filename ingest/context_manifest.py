@@ -123,12 +123,14 @@ class NsrdbSource(_Files, _Around):
 
 
 class PvgisTmySource(_Files):
-    """Typical years as CSV files, one a site, as the PVGIS API of the EU's Joint Research Centre gives them.
+    """Typical years as CSV files, one a site: as the PVGIS API of the EU's Joint Research Centre gives them, or NREL's TMY3.
 
-    Source of the layout: https://joint-research-centre.ec.europa.eu/photovoltaic-geographical-information-system-pvgis
+    Source of the layouts: https://joint-research-centre.ec.europa.eu/photovoltaic-geographical-information-system-pvgis and
+    https://docs.nrel.gov/docs/fy08osti/43156.pdf, both read by :mod:`pvlib.iotools`.
     """
 
     kind: Literal["pvgis_tmy"]
+    format: Literal["pvgis", "tmy3"] = "pvgis"
 
 
 FileSource = VectorSource | RasterSource | NsrdbSource | PvgisTmySource

@@ -14,8 +14,8 @@ import pyarrow as pa
 from hamilton.driver import Driver
 
 from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
-from dataflows.raw import doi_vectors, geoparquet, landing, readers
-from dataflows.raw.doi_vectors import Run
+from dataflows.raw import doi_vectors, geoparquet, landing, readers, run_identity, vector_tables
+from dataflows.raw.run_identity import Run
 from dataflows.run import build_driver
 from db import Settings
 from db.errors import EopvError, NotHeldError
@@ -23,6 +23,8 @@ from ingest.acquire import Progress
 from ingest.manifest import Dataset, Format
 
 log = logging.getLogger(__name__)
+
+MODULES = (doi_vectors, vector_tables, readers, run_identity)
 
 # What a dataset may fail with while the others go on; anything else is a defect of ours and stops the run
 FAILURES = (EopvError, duckdb.Error, pa.ArrowException, OSError)
@@ -135,7 +137,7 @@ def _execute(
         "progress": options.progress,
     }
     # The format is known only once a distribution has been chosen, and it decides which reader the DAG has
-    first = build_driver(doi_vectors, readers, config={"format": None}, adapters=(recorder,))
+    first = build_driver(*MODULES, config={"format": None}, adapters=(recorder,))
     results = first.execute(["fetched", "unpacked", "fingerprint", "export_path"], inputs=inputs)
     kind, hamilton_cache = results["unpacked"].distribution.format, options.lake.cache_dir / "hamilton"
     # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
@@ -163,5 +165,9 @@ def vector_driver(
     """The DAG of one dataset in one format."""
     adapters = () if recorder is None else (recorder,)
     return build_driver(
-        doi_vectors, readers, config={"format": kind}, adapters=adapters, cache_dir=cache_dir, recompute=recompute
+        *MODULES,
+        config={"format": kind},
+        adapters=adapters,
+        cache_dir=cache_dir,
+        recompute=recompute,
     )

@@ -11,8 +11,8 @@ import duckdb
 from hamilton.htypes import Collect, Parallelizable
 
 from dataflows.raw import landing
-from dataflows.raw.doi_vectors import Run
 from dataflows.raw.ingest import DatasetOutcome, Options, ingest_dataset
+from dataflows.raw.run_identity import Run
 from dataflows.run import build_driver
 from db import connect, settings
 from ingest.manifest import MANIFEST_PATH, Dataset, load_manifest

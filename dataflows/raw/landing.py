@@ -127,7 +127,7 @@ def land(
                 f"{dataset.key}: the files cannot be read: {str(error).splitlines()[0]}",
                 remedy="Check 'format' in the manifest.",
             ) from error
-        rows = _count(lake, target)
+        rows = count(lake, target)
         check_rows(dataset.key, rows, acquisition.distribution.expected_rows)
         check_coverage(lake, target, dataset.key, dataset.coverage)
         receipt = Receipt(dataset.key, target, rows, None)
@@ -135,22 +135,34 @@ def land(
         marks = ", ".join("?" * len(VERSION_COLUMNS))
         lake.execute(f"INSERT INTO {VERSIONS} VALUES ({marks})", [facts[name] for name in VERSION_COLUMNS])
         write_outcomes(lake, [*recorder.outcomes, recorder.outcome("landed", "land", result=receipt)])
-    # By its extra facts: ducklake_last_committed_snapshot() is the catalog's, and another thread may have committed since
+    return replace(receipt, snapshot=snapshot_of(lake, extra))
+
+
+def snapshot_of(lake: duckdb.DuckDBPyConnection, extra: dict[str, object]) -> int | None:
+    """The snapshot that :func:`transaction` committed with these extra facts.
+
+    By them, because ``ducklake_last_committed_snapshot()`` is the catalog's, and another thread may have committed since.
+    """
     query = "SELECT max(snapshot_id) FROM lake.snapshots() WHERE commit_extra_info = ?"
     (snapshot,) = lake.execute(query, [json.dumps(extra)]).fetchone() or (None,)
-    return replace(receipt, snapshot=snapshot)
+    return snapshot
 
 
 def current(lake: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> Receipt | None:
     """The receipt of ``lake.landing.<key>`` when the lake holds exactly this landing already, else ``None``."""
+    return held(lake, key, fingerprint, versions=VERSIONS, key_column="dataset")
+
+
+def held(lake: duckdb.DuckDBPyConnection, key: str, fingerprint: str, *, versions: str, key_column: str) -> Receipt | None:
+    """The receipt of ``lake.landing.<key>`` when it is there and its newest row in a table of versions has the fingerprint."""
     present = lake.execute(
         "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'landing' AND table_name = ?", [key]
     ).fetchone()
-    newest = lake.execute(f"SELECT max_by(fingerprint, ingested_at) FROM {VERSIONS} WHERE dataset = ?", [key]).fetchone()
+    newest = lake.execute(f"SELECT max_by(fingerprint, ingested_at) FROM {versions} WHERE {key_column} = ?", [key]).fetchone()
     if present is None or newest != (fingerprint,):
         return None
     target = identifier("lake", "landing", key)
-    return Receipt(key, target, _count(lake, target), None)
+    return Receipt(key, target, count(lake, target), None)
 
 
 def check_rows(key: str, rows: int, expected: RowRange | None) -> None:
@@ -204,7 +216,8 @@ def _inside(x: str, y: str, coverage: Coverage) -> str:
     return f"{longitude} AND {y} BETWEEN {south} AND {north}"
 
 
-def _count(lake: duckdb.DuckDBPyConnection, table: str) -> int:
+def count(lake: duckdb.DuckDBPyConnection, table: str) -> int:
+    """Rows of a table."""
     row = lake.execute(f"SELECT count(*) FROM {table}").fetchone()
     assert row is not None
     return int(row[0])

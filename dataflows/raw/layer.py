@@ -10,12 +10,27 @@ import duckdb
 import pyarrow as pa
 
 from dataflows.outcomes import measures
+from dataflows.raw.run_identity import Run
 from db.errors import SchemaError
-from db.sql import identifier
+from db.sql import identifier, literal
 from ingest.acquire import AcquiredFile
 
 BATCH_ROWS = 65_536
 PROVENANCE = ("source_file", "source_sha256", "source_row", "ingested_at", "ingest_run_id")
+
+
+def provenance(run: Run, source_file: str, source_sha256: str) -> str:
+    """SQL of the columns that every landed row has, in the order of ``PROVENANCE``.
+
+    Args:
+        run: the invocation.
+        source_file: SQL of the published file's name.
+        source_sha256: SQL of its digest.
+    """
+    return (
+        f"{source_file} AS source_file, {source_sha256} AS source_sha256, source_row,"
+        f" {literal(run.started_at.isoformat())}::TIMESTAMPTZ AS ingested_at, {literal(run.run_id)} AS ingest_run_id"
+    )
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import duckdb
 
 from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
 from dataflows.raw import landing, stac_items, stac_landing
-from dataflows.raw.doi_vectors import Run
 from dataflows.raw.ingest import FAILURES
+from dataflows.raw.run_identity import Run
 from dataflows.run import build_driver
 from db import Settings, connect
 from db.errors import NotHeldError

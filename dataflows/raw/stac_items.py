@@ -12,7 +12,7 @@ from hamilton.function_modifiers import tag
 
 from dataflows.outcomes import OutcomeRecorder
 from dataflows.raw import stac_areas, stac_checking, stac_landing
-from dataflows.raw.doi_vectors import Run
+from dataflows.raw.run_identity import Run
 from dataflows.raw.stac_checking import CheckedItem, Refusal
 from ingest import stac_source
 from ingest.stac_manifest import Catalog

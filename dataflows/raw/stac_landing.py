@@ -277,9 +277,7 @@ def land(
         _append(lake, "stac_assets", "JOIN stac_news AS news USING (record)", known)
         _append(lake, "stac_quarantine", "JOIN stac_bad_news USING (record)", known)
         write_outcomes(lake, [*recorder.outcomes, recorder.outcome("landed", "land", result=receipt)])
-    query = "SELECT max(snapshot_id) FROM lake.snapshots() WHERE commit_extra_info = ?"
-    (snapshot,) = lake.execute(query, [json.dumps(extra)]).fetchone() or (None,)
-    return replace(receipt, snapshot=snapshot)
+    return replace(receipt, snapshot=landing.snapshot_of(lake, extra))
 
 
 def _register(lake: duckdb.DuckDBPyConnection, catalog: Catalog, landed_at: datetime, run_id: str, author: str) -> None:

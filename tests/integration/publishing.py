@@ -15,8 +15,8 @@ import pandas as pd
 import shapely
 
 from dataflows.raw import landing
-from dataflows.raw.doi_vectors import Run
 from dataflows.raw.ingest import DatasetOutcome, Options, ingest_dataset
+from dataflows.raw.run_identity import Run
 from db import Settings
 from ingest.manifest import Dataset
 

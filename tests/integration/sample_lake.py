@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dataflows.elt import run_dbt
-from dataflows.raw.doi_vectors import Run
 from dataflows.raw.ingest import DatasetOutcome, Options
 from dataflows.raw.ingest_run import ingest
+from dataflows.raw.run_identity import Run
 from dataflows.sample import SampleWorld
 from db import Settings
 from ingest.manifest import load_manifest

@@ -17,9 +17,9 @@ import yaml
 from publishing import Publisher, entry, write_geojson
 from shapely.geometry import Point
 
-from dataflows.raw.doi_vectors import Run
 from dataflows.raw.ingest import DatasetOutcome, Options
 from dataflows.raw.ingest_run import ingest
+from dataflows.raw.run_identity import Run
 from db import Settings, connect
 from db.settings import REPOSITORY_ROOT
 from ingest.manifest import Dataset, Manifest

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from stac_world import catalog, stac_item, write_ndjson
 
 from dataflows.raw import stac_landing
-from dataflows.raw.doi_vectors import Run
+from dataflows.raw.run_identity import Run
 from dataflows.raw.stac_ingest import CatalogOutcome, StacOptions, ingest_catalog, ingest_catalogs
 from db import connect
 from db.settings import Settings

@@ -1,0 +1,207 @@
+"""Bring context into the lake, one entry after the other; a failure is an outcome, not the end of the run."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Literal
+
+import duckdb
+from hamilton.driver import Driver
+
+from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
+from dataflows.raw import (
+    context_dag,
+    context_files,
+    context_irradiance,
+    context_landing,
+    context_overture,
+    context_rasters,
+    landing,
+    readers,
+    run_identity,
+    vector_tables,
+)
+from dataflows.raw.ingest import FAILURES
+from dataflows.raw.run_identity import Run
+from dataflows.run import build_driver
+from db import Settings, connect
+from db.connection import with_services
+from db.errors import DatasetPlannedError, NotHeldError
+from ingest.bucket import S3Credentials
+from ingest.context_manifest import Context, OvertureSource
+from ingest.http import RetryPolicy
+from ingest.manifest import Format
+from ingest.overture import OvertureAccess
+from ingest.progress import Progress
+
+log = logging.getLogger(__name__)
+
+MODULES = {
+    "overture": (context_overture,),
+    "vector": (context_files, readers, vector_tables),
+    "raster": (context_files, context_rasters),
+    "nsrdb": (context_files, context_irradiance),
+    "pvgis_tmy": (context_files, context_irradiance),
+}
+
+
+@dataclass(frozen=True)
+class ContextOptions:
+    """How to ingest.
+
+    Attributes:
+        lake: settings of the lake.
+        mirror: folder or URL tried before where things were published.
+        refresh: ignore the cache.
+        offline: never contact a publisher.
+        run: run id, time and author; a new one when omitted.
+        progress: where to report downloads.
+        retry: patience with servers.
+    """
+
+    lake: Settings
+    mirror: str | None = None
+    refresh: bool = False
+    offline: bool = False
+    run: Run | None = None
+    progress: Progress | None = None
+    retry: RetryPolicy | None = None
+
+
+@dataclass(frozen=True)
+class ContextOutcome:
+    """What became of one entry.
+
+    ``absent``: offline, and neither the cache nor the mirror has it. ``unchanged``: the lake already holds exactly this.
+    """
+
+    context: str
+    status: Literal["landed", "unchanged", "absent", "failed"]
+    seconds: float
+    release: str | None = None
+    origin: str | None = None
+    rows: int | None = None
+    snapshot: int | None = None
+    error_kind: str | None = None
+    error: str | None = None
+
+
+def ingest_contexts(contexts: list[Context], options: ContextOptions) -> list[ContextOutcome]:
+    """Ingest entries one after the other; never raises for a single one's failure.
+
+    Returns:
+        One outcome an entry, in the order given.
+
+    Raises:
+        LakeError: the lake itself cannot be opened.
+    """
+    run = options.run or Run.start()
+    with connect(lake=options.lake) as lake:
+        context_landing.ensure_tables(lake)
+        return [ingest_context(context, lake, options, run) for context in contexts]
+
+
+def ingest_context(context: Context, lake: duckdb.DuckDBPyConnection, options: ContextOptions, run: Run) -> ContextOutcome:
+    """Ingest one entry over a connection of its own; a failure is an outcome, recorded in the lake."""
+    recorder, started = OutcomeRecorder(run.run_id, context.key), perf_counter()
+    try:
+        with ExitStack() as resources, lake.cursor() as cursor:
+            results = _execute(context, cursor, options, run, recorder, resources)
+    except NotHeldError as error:
+        if not options.offline:
+            return _failed(error, recorder, lake, run, perf_counter() - started)
+        # Nothing was tried that could have failed: neither cache nor mirror has it
+        return ContextOutcome(context.key, "absent", perf_counter() - started, error_kind=error.kind, error=str(error))
+    except FAILURES as error:
+        return _failed(error, recorder, lake, run, perf_counter() - started)
+    receipt, material = results["landed"], results["material"]
+    return ContextOutcome(
+        context.key,
+        "unchanged" if receipt.snapshot is None else "landed",
+        perf_counter() - started,
+        release=material.release,
+        origin=material.origin,
+        rows=receipt.rows,
+        snapshot=receipt.snapshot,
+    )
+
+
+def _failed(
+    error: Exception, recorder: OutcomeRecorder, lake: duckdb.DuckDBPyConnection, run: Run, seconds: float
+) -> ContextOutcome:
+    # Not an error line: whoever asked for the entry gets the outcome, and says it once
+    log.info("%s failed: %s", recorder.dataset, error)
+    log.debug("%s", recorder.dataset, exc_info=error)
+    if recorder.outcomes:
+        extra = {"context": recorder.dataset, "run_id": run.run_id}
+        message = f"record the failure of {recorder.dataset}"
+        with lake.cursor() as own, landing.transaction(own, run.author, message, extra) as cursor:
+            write_outcomes(cursor, recorder.outcomes)
+    return ContextOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))
+
+
+def _execute(
+    context: Context,
+    lake: duckdb.DuckDBPyConnection,
+    options: ContextOptions,
+    run: Run,
+    recorder: OutcomeRecorder,
+    resources: ExitStack,
+) -> dict[str, Any]:
+    if context.status == "planned":
+        reason = (context.reason or "").rstrip(".")
+        raise DatasetPlannedError(f"{context.key} cannot be ingested yet: {reason}.", remedy="Choose another entry.")
+    kind = context.source.kind
+    inputs: dict[str, Any] = {"context": context, "lake": lake, "run": run, "recorder": recorder}
+    if isinstance(context.source, OvertureSource):
+        inputs["access"] = overture_access(context.source, options)
+    else:
+        inputs |= {
+            "cache_dir": options.lake.cache_dir,
+            "mirror": options.mirror,
+            "refresh": options.refresh,
+            "offline": options.offline,
+            "progress": options.progress,
+            "resources": resources,
+        }
+    driver = context_driver(kind, recorder=recorder)
+    # What was read on the way to the fingerprint is not read again
+    known = ["material", "fingerprint", *(["areas"] if kind in ("overture", *context_files.AROUND_PV) else [])]
+    known += ["snapshot"] if kind == "overture" else ["unpacked"]
+    results = driver.execute(known, inputs=inputs)
+    # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
+    if receipt := context_landing.current(lake, context.key, results["fingerprint"]):
+        log.info("%s: same content and same code as already landed; nothing to do", context.key)
+        return results | {"landed": receipt}
+    if kind == "vector":  # The reader depends on the distribution that was taken
+        driver = context_driver(kind, results["unpacked"].distribution.format, recorder=recorder)
+    return results | driver.execute(["landed"], inputs=inputs, overrides=results)
+
+
+def context_driver(kind: str, form: Format | None = None, *, recorder: OutcomeRecorder | None = None) -> Driver:
+    """The DAG of one kind of context; ``form`` is the published format of vectors."""
+    adapters = () if recorder is None else (recorder,)
+    modules = (*MODULES[kind], context_dag, run_identity)
+    return build_driver(*modules, config={"kind": kind, "format": form}, adapters=adapters)
+
+
+def overture_access(source: OvertureSource, options: ContextOptions) -> OvertureAccess:
+    """How releases are reached; a release on the lake's own S3 server is read with the lake's keys."""
+    lake, keys = options.lake, None
+    if source.endpoint is not None:
+        lake = with_services(lake)
+        own = lake.s3_endpoint and source.endpoint.split("://", 1)[-1] == lake.endpoint_host()
+        if own and lake.s3_access_key_id and lake.s3_secret_access_key:
+            keys = S3Credentials(lake.s3_access_key_id, lake.s3_secret_access_key)
+    return OvertureAccess(
+        cache_dir=options.lake.cache_dir,
+        mirror=options.mirror,
+        offline=options.offline,
+        refresh=options.refresh,
+        credentials=keys,
+        retry=options.retry,
+        progress=options.progress,
+    )
