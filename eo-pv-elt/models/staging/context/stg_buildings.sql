@@ -1,12 +1,17 @@
--- No rows yet: the columns stand so that the layers above can be built
-select
-    null::varchar as building_id,
-    null::varchar as source,
-    null::varchar as release,
-    null::varchar as subtype,
-    null::varchar as class,
-    null::double as height_m,
-    null::integer as num_floors,
-    null::boolean as is_underground,
-    null::geometry as geometry
-where false
+-- Buildings around PV
+with buildings as (
+    select
+        id as building_id,
+        'overture' as source,
+        context_release as release,
+        subtype,
+        class,
+        height::double as height_m,
+        num_floors::integer as num_floors,
+        coalesce(is_underground, false) as is_underground,
+        {{ mended_polygon("geometry") }} as geometry
+    from {{ ref("raw_overture_building") }}
+)
+
+select * from buildings
+where geometry is not null

@@ -1,10 +1,15 @@
--- No rows yet: the columns stand so that the layers above can be built
-select
-    null::varchar as land_use_id,
-    null::varchar as source,
-    null::varchar as release,
-    null::varchar as subtype,
-    null::varchar as class,
-    null::varchar as name,
-    null::geometry as geometry
-where false
+-- Polygons of land use around PV; Overture has points and lines too, which cover nothing
+with land_use as (
+    select
+        id as land_use_id,
+        'overture' as source,
+        context_release as release,
+        subtype,
+        class,
+        names['primary'] as name,
+        {{ mended_polygon("geometry") }} as geometry
+    from {{ ref("raw_overture_land_use") }}
+)
+
+select * from land_use
+where geometry is not null
