@@ -7,12 +7,23 @@ from hamilton.driver import Driver
 from dataflows.cubes import virtual
 from dataflows.cubes.chip import dag as chips_dag
 from dataflows.prepared import clusters
+from dataflows.prepared.statistics import cell_statistics, monthly_series, point_patterns
 from dataflows.raw import ingest_run, stac_items
 from dataflows.raw.ingest import vector_driver
 from dataflows.run import build_driver
 from ingest.manifest import Format
 
-DAGS = ("doi_vectors", "ingest_run", "stac_items", "clusters", "virtual", "chips")
+DAGS = (
+    "doi_vectors",
+    "ingest_run",
+    "stac_items",
+    "clusters",
+    "virtual",
+    "chips",
+    "cell_statistics",
+    "point_patterns",
+    "monthly_series",
+)
 
 
 def dag_driver(name: str, kind: Format) -> Driver:
@@ -28,5 +39,11 @@ def dag_driver(name: str, kind: Format) -> Driver:
             return build_driver(virtual)
         case "chips":
             return build_driver(chips_dag)
+        case "cell_statistics":
+            return build_driver(cell_statistics)
+        case "point_patterns":
+            return build_driver(point_patterns)
+        case "monthly_series":
+            return build_driver(monthly_series)
         case _:
             return build_driver(clusters)

@@ -1,0 +1,1 @@
+"""Spatial and temporal statistics of PV: hot spots, clustering, decomposed time series."""
