@@ -81,8 +81,8 @@ def series(monthly: pa.Table) -> list[Series]:
 def components(series: list[Series]) -> pa.Table:
     """Robust STL (Cleveland et al. 1990) of each series, period 12 months.
 
-    The season is the same every year (R's ``s.window = "periodic"``): a few years are too few to let it drift, and would explain
-    the noise away.
+    The season is the same every year (R's ``s.window = "periodic"``): a few years are too few to let it drift, which would
+    explain the noise away.
 
     ``anomaly_score`` is the residual over its robust standard deviation (1.4826 × the median absolute deviation) in the series;
     months that are interpolated have neither value nor score.
