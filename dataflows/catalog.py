@@ -9,14 +9,22 @@ from dataflows.cubes.chip import dag as chips_dag
 from dataflows.prepared import clusters
 from dataflows.prepared.statistics import cell_statistics, monthly_series, point_patterns
 from dataflows.raw import ingest_run, stac_items
+from dataflows.raw.context_ingest import context_driver
 from dataflows.raw.ingest import vector_driver
 from dataflows.run import build_driver
 from ingest.manifest import Format
 
+CONTEXTS = {
+    "context_vectors": "vector",
+    "context_overture": "overture",
+    "context_rasters": "raster",
+    "context_irradiance": "nsrdb",
+}
 DAGS = (
     "doi_vectors",
     "ingest_run",
     "stac_items",
+    *CONTEXTS,
     "clusters",
     "virtual",
     "chips",
@@ -35,6 +43,8 @@ def dag_driver(name: str, kind: Format) -> Driver:
             return build_driver(ingest_run, workers=1)
         case "stac_items":
             return build_driver(stac_items)
+        case _ if name in CONTEXTS:
+            return context_driver(CONTEXTS[name], kind)
         case "virtual":
             return build_driver(virtual)
         case "chips":

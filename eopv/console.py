@@ -33,6 +33,15 @@ class Exit(IntEnum):
     PARTLY = 3
 
 
+def exit_code(statuses: Iterable[str]) -> Exit:
+    """Exit code of an ingestion by the status of each of its parts: ``landed``, ``unchanged``, ``absent`` or ``failed``."""
+    statuses = list(statuses)
+    landed = any(status in ("landed", "unchanged") for status in statuses)
+    if "failed" not in statuses:
+        return Exit.OK if landed else Exit.FAILED
+    return Exit.PARTLY if landed else Exit.FAILED
+
+
 def configure_logging(*, verbose: bool, debug: bool) -> None:
     """Send log lines to standard error: warnings, with ``verbose`` also what happens, with ``debug`` everything of ours."""
     handler = RichHandler(console=err, show_path=debug, show_time=debug, rich_tracebacks=debug)

@@ -13,7 +13,7 @@ from ingest.manifest import Format
 
 
 def dag(
-    name: Annotated[str, typer.Argument(help="Which one: doi_vectors, clusters, cell_statistics …")],
+    name: Annotated[str, typer.Argument(help="Which one: doi_vectors, context_overture, clusters …; a wrong name lists them.")],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="SVG file (default: NAME.svg).")] = None,
     kind: Annotated[Format, typer.Option("--format", help="Published format, which decides the reader.")] = Format.SHAPEFILE,
 ) -> None:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from db import settings
 from db.errors import SettingsError
-from eopv.console import Exit, err, out, table, write_json
+from eopv.console import err, exit_code, out, table, write_json
 from ingest.manifest import MANIFEST_PATH, load_manifest
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def ingest(
         write_json(outcomes)
     else:
         _show(outcomes)
-    raise typer.Exit(_exit_code(outcomes))
+    raise typer.Exit(exit_code(outcome.status for outcome in outcomes))
 
 
 def _show(outcomes: list[DatasetOutcome]) -> None:
@@ -79,11 +79,3 @@ def _show(outcomes: list[DatasetOutcome]) -> None:
         if outcome.status == "failed":
             line = escape(f"{outcome.dataset}: {outcome.error}")
             err.print(f"[bold red]{outcome.error_kind}[/] {line}", soft_wrap=True, highlight=False)
-
-
-def _exit_code(outcomes: list[DatasetOutcome]) -> Exit:
-    failed = sum(outcome.status == "failed" for outcome in outcomes)
-    landed = sum(outcome.status in ("landed", "unchanged") for outcome in outcomes)
-    if not failed:
-        return Exit.OK if landed else Exit.FAILED
-    return Exit.PARTLY if landed else Exit.FAILED

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from db import connect, settings
 from db.errors import SettingsError
 from eopv.box import Box, box_area
-from eopv.console import Exit, err, out, table, write_json
+from eopv.console import err, exit_code, out, table, write_json
 from ingest.manifest import problems
 from ingest.stac_manifest import STAC_MANIFEST_PATH, Catalog, Collection, Search, load_stac_manifest
 
@@ -126,7 +126,7 @@ def ingest(
         write_json(outcomes)
     else:
         _show(outcomes)
-    raise typer.Exit(_exit_code(outcomes))
+    raise typer.Exit(exit_code(outcome.status for outcome in outcomes))
 
 
 @app.command()
@@ -214,11 +214,3 @@ def _refusals(key: str, refused: dict[str, int]) -> None:
     """What could not be landed is said on standard error, a line a reason."""
     for reason, count in sorted(refused.items(), key=lambda entry: (-entry[1], entry[0])):
         err.print(escape(f"{key}: {count} × not usable: {reason}"), soft_wrap=True, highlight=False)
-
-
-def _exit_code(outcomes: list[CatalogOutcome]) -> Exit:
-    failed = sum(outcome.status == "failed" for outcome in outcomes)
-    landed = sum(outcome.status in ("landed", "unchanged") for outcome in outcomes)
-    if not failed:
-        return Exit.OK if landed else Exit.FAILED
-    return Exit.PARTLY if landed else Exit.FAILED
