@@ -35,6 +35,8 @@ EDGES = ("xmin", "ymin", "xmax", "ymax")
 REQUIRED = ("id", "geometry")
 THREADS = 8
 """Requests at a time: S3 answers each in tens of milliseconds, whatever its size."""
+SMALL_BYTES = 1 << 20
+"""Row groups up to this size are read at once: another request takes longer than their bytes."""
 ADDED = ("source_file", "source_row")
 
 
@@ -175,24 +177,28 @@ def _row_group(
     with bucket.open(footer.file) as stream, _readable(footer.file):
         # Ranges that are next to each other are one request
         parquet = pq.ParquetFile(stream, metadata=footer.metadata, pre_buffer=True)
-        boxed = "bbox" in footer.schema.names
-        told = parquet.read_row_group(group, columns=[*(["bbox"] if boxed else ["geometry"]), *source.only])
-        wanted = places.meets(_boxes(told, boxed=boxed))
+        names = footer.schema.names
+        place = "bbox" if "bbox" in names else "geometry"
+        is_small = footer.metadata.row_group(group).total_byte_size <= SMALL_BYTES
+        told = parquet.read_row_group(group, columns=None if is_small else [place, *source.only])
+        wanted = places.meets(_boxes(told[place], boxed=place == "bbox"))
         for column, values in source.only.items():
             among = pc.is_in(told[column], value_set=pa.array(values, told.schema.field(column).type))
             wanted &= among.to_numpy(zero_copy_only=False)
         rows = np.flatnonzero(wanted)
         if not len(rows):
-            return None, False
-        table = parquet.read_row_group(group).take(pa.array(rows))
+            return None, is_small
+        rest = parquet.read_row_group(group, columns=[name for name in names if name not in told.schema.names])
+        parts = {name: (told if name in told.schema.names else rest)[name] for name in names}
+        table = pa.table(parts).take(pa.array(rows))
     table = table.append_column(ADDED[0], pa.array([footer.file.path] * len(rows), pa.string()))
     return table.append_column(ADDED[1], pa.array(start + rows, pa.int64())), True
 
 
-def _boxes(table: pa.Table, *, boxed: bool) -> np.ndarray:
+def _boxes(column: pa.ChunkedArray, *, boxed: bool) -> np.ndarray:
     """Bounding boxes (n, 4); of the geometries themselves where the file has none."""
     if boxed:
-        parts = table["bbox"].combine_chunks()
+        parts = column.combine_chunks()
         edges = [pc.struct_field(parts, edge).to_numpy(zero_copy_only=False) for edge in EDGES]
         return np.column_stack(edges).astype(np.float64)
-    return shapely.bounds(shapely.from_wkb(table["geometry"].to_numpy(zero_copy_only=False)))
+    return shapely.bounds(shapely.from_wkb(column.to_numpy(zero_copy_only=False)))

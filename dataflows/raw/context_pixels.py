@@ -70,7 +70,7 @@ def pixels(file: AcquiredFile, variable: RasterVariable, places: np.ndarray) -> 
                 values[inside] = block[rows[inside] - window.row_off, columns[inside] - window.col_off]
                 read += block.size
             values = values * raster.scales[0] + raster.offsets[0]
-            lon, lat = raster.transform * (columns + 0.5, rows + 0.5)
+            lon, lat = raster.transform @ (columns + 0.5, rows + 0.5)
             width, height = abs(raster.transform.a), abs(raster.transform.e)
             log.info("%s: %d pixels around PV, read %d of %d", file.name, len(rows), read, raster.width * raster.height)
             position = rows.astype(np.int64) * raster.width + columns
@@ -100,7 +100,7 @@ def pixels(file: AcquiredFile, variable: RasterVariable, places: np.ndarray) -> 
 
 def _wanted(raster: rasterio.DatasetReader, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of the pixels around places, each once, row by row; a raster around the world has no eastern edge."""
-    columns, rows = ~raster.transform * (places[:, 0], places[:, 1])
+    columns, rows = ~raster.transform @ (places[:, 0], places[:, 1])
     columns, rows = np.floor(columns).astype(np.int64), np.floor(rows).astype(np.int64)
     steps = np.arange(-AROUND, AROUND + 1)
     rows = (rows[:, None, None] + steps[None, :, None] + 0 * steps[None, None, :]).ravel()

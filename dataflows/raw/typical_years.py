@@ -11,6 +11,7 @@ from pvlib import iotools
 from db.errors import ReadError, SchemaError
 from ingest.acquire import AcquiredFile
 
+HOURS = 8760  # of a typical year, which has no 29 February
 WANTED = ("ghi", "dni", "dhi", "temp_air", "wind_speed")
 LAYOUTS = {"pvgis": "of PVGIS", "tmy3": "in NREL's layout TMY3"}
 
@@ -29,7 +30,7 @@ def readings(file: AcquiredFile, layout: Literal["pvgis", "tmy3"]) -> pa.Table:
         is the 0-based position of the hour in the file.
 
     Raises:
-        ReadError: pvlib cannot read it.
+        ReadError: pvlib cannot read it, or it is not of 8,760 hours.
         SchemaError: it lacks a series that is needed.
     """
     try:
@@ -39,6 +40,11 @@ def readings(file: AcquiredFile, layout: Literal["pvgis", "tmy3"]) -> pa.Table:
             f"{file.name} cannot be read as a typical year {LAYOUTS[layout]} ({type(error).__name__}: {error}).",
             remedy="Check 'files' and 'format' in the manifest.",
         ) from error
+    # pvlib takes the end of a file for hours without values
+    if data.index.hasnans or len(data) != HOURS:
+        raise ReadError(
+            f"{file.name} is no whole year: {int(data.index.notna().sum())} of {HOURS} hours.", remedy="Fetch it again."
+        )
     if missing := [name for name in WANTED if name not in data.columns]:
         raise SchemaError(f"{file.name} has no {missing[0]!r}; it has {', '.join(data.columns)}.", remedy="Fetch it again.")
     station = file.name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
