@@ -6,7 +6,7 @@ from hamilton.driver import Driver
 
 from dataflows.cubes import virtual
 from dataflows.cubes.chip import dag as chips_dag
-from dataflows.prepared import clusters
+from dataflows.prepared import area_cover, clusters, nearest_areas
 from dataflows.prepared.statistics import cell_statistics, monthly_series, point_patterns
 from dataflows.raw import ingest_run, stac_items
 from dataflows.raw.context_ingest import context_driver
@@ -26,6 +26,8 @@ DAGS = (
     "stac_items",
     *CONTEXTS,
     "clusters",
+    "area_cover",
+    "nearest_areas",
     "virtual",
     "chips",
     "cell_statistics",
@@ -45,6 +47,10 @@ def dag_driver(name: str, kind: Format) -> Driver:
             return build_driver(stac_items)
         case _ if name in CONTEXTS:
             return context_driver(CONTEXTS[name], kind)
+        case "area_cover":
+            return build_driver(area_cover)
+        case "nearest_areas":
+            return build_driver(nearest_areas)
         case "virtual":
             return build_driver(virtual)
         case "chips":
