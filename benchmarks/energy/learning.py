@@ -1,9 +1,9 @@
 """Density of capacity on the ground: median regression, with intervals by conformal prediction across places.
 
-The logarithm of W/m² (DC) is linear in the year, the distance from the equator and the logarithm of the area. The median is fitted
-(Koenker & Bassett 1978, 10.2307/1913643) since registers err by factors at times. The interval is that of the residuals of sites
-in places that the fit did not see (cross-conformal, Barber et al. 2021, 10.1214/20-AOS1965, with a tail of 5 % on each side): it
-holds whatever their distribution, as far as new places are like those.
+The logarithm of W/m² (DC) is linear in the year, the distance from the equator and the logarithm of the area. The median is
+fitted (Koenker & Bassett 1978, 10.2307/1913643) since registers err by factors at times. The interval is that of the residuals
+of sites in places that the fit did not see (cross-conformal, Barber et al. 2021, 10.1214/20-AOS1965, with a tail of 5 % on each
+side): it holds whatever their distribution, as far as new places are like those.
 """
 
 from __future__ import annotations

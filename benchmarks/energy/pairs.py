@@ -52,9 +52,9 @@ def pairs() -> pd.DataFrame:
 
     Returns:
         Columns ``dataset``, ``outline`` (array|site), ``mount`` (ground|roof), ``axis`` (fixed|tracking or missing),
-        ``area_m2``, ``capacity_mw_dc``, ``capacity_mw`` (AC), ``installed_year``, ``lat_deg``, ``representative`` (large enough not
-        to be selected by capacity, and not marked as implausible by its publisher), ``place`` (US state, or cell of a degree),
-        ``fold``, ``is_test`` and ``ln_density`` (of W/m², DC).
+        ``area_m2``, ``capacity_mw_dc``, ``capacity_mw`` (AC), ``installed_year``, ``lat_deg``, ``representative`` (large enough
+        not to be selected by capacity, and not marked as implausible by its publisher), ``place`` (US state, or cell of a
+        degree), ``fold``, ``is_test`` and ``ln_density`` (of W/m², DC).
     """
     with connect(read_only=True, lake=real_lake()) as con:
         table = con.sql(f"{USPVDB} UNION ALL {UFZ}").df()
