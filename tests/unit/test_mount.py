@@ -50,9 +50,12 @@ class TestShare:
         assert shares == [1, 1, 0]
         assert [found[f"s{number}"]["n_buildings"] for number in range(3)] == [2, 2, 0]
 
-    def test_points_that_may_be_anywhere_have_no_share(self, land: Land) -> None:
-        found = built(land, [site(point(5, 0), position_error_m=500.0)], [of_class(box(0, -5, 10, 10))])["s0"]
-        assert (found["building_share"], found["mount"], found["mount_rule"]) == (None, "unknown", "position_too_uncertain")
+    def test_points_that_may_be_anywhere_say_something_on_a_building_only(self, land: Land) -> None:
+        sites = [site(point(east, 0), position_error_m=500.0) for east in (5, -1)]
+        found = built(land, sites, [of_class(box(0, -5, 10, 10))])
+        assert (found["s0"]["building_share"], found["s0"]["mount_rule"]) == (1, "point_on_building")
+        assert (found["s1"]["building_share"], found["s1"]["n_buildings"]) == (None, None)
+        assert (found["s1"]["mount"], found["s1"]["mount_rule"]) == ("unknown", "position_too_uncertain")
 
     def test_no_buildings_around_are_no_evidence(self, land: Land) -> None:
         sites = [site(box(0, 0, 100, 100)), site(box(1000, 0, 100, 100)), site(box(30_000, 0, 100, 100))]
@@ -88,6 +91,11 @@ class TestMount:
         uses = [area(box(-9, -9, 99, 99), "transportation", **{"class": "parking"})]
         found = built(land, [site(box(0, 0, 50, 20), level="array")], [of_class(box(200, 0, 9, 9))], uses)["s0"]
         assert (found["mount"], found["mount_rule"]) == ("canopy", "over_parking")
+
+    def test_whoever_calls_a_building_a_carport_knows_better_than_a_list(self, land: Land) -> None:
+        listed = site(box(0, 0, 100, 20), datasets=["usa_gm_seus_v1_2025"], level="array")
+        found = [built(land, [listed], [of_class(box(-2, -2, 200, 30), kind)])["s0"]["mount"] for kind in ("carport", None)]
+        assert found == ["canopy", "ground"]
 
     def test_lists_of_ground_mounted_plants_are_believed_and_so_of_their_parts(self, land: Land) -> None:
         plant = site(box(0, 0, 300, 300), datasets=["usa_uspvdb_v3_2025"])

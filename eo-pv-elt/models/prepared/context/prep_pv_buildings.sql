@@ -7,15 +7,22 @@ outlines as (
     select * from sites where site_m2 is not null
 ),
 
+-- A point in the middle of a building is hardly there by chance, however far it may be off; a building nearby is
 points as (
     select
-        installation_id,
-        footprints.position_error_m,
-        sites.site as point,
-        unnest({{ circle_around("st_x(sites.site)", "st_y(sites.site)", "footprints.position_error_m") }}) as circle
-    from sites
-    inner join {{ ref("prep_pv_footprints") }} as footprints on footprints.observation_key = {{ observation_key("sites.geometry_source") }}
-    where sites.site_m2 is null and footprints.position_error_m <= {{ var("building_position_error_m") }}
+        *,
+        unnest({{ circle_around("st_x(point)", "st_y(point)", "case when is_precise then position_error_m else 0.01 end") }}) as circle
+    from (
+        select
+            installation_id,
+            sites.site as point,
+            footprints.position_error_m,
+            footprints.position_error_m <= {{ var("building_position_error_m") }} as is_precise
+        from sites
+        inner join {{ ref("prep_pv_footprints") }} as footprints
+            on footprints.observation_key = {{ observation_key("sites.geometry_source") }}
+        where sites.site_m2 is null
+    )
 ),
 
 -- Where footprints overlap, the canopy is what the panels are on
@@ -74,14 +81,11 @@ measured as (
     select
         sites.installation_id,
         known.installation_id is not null or shares.installation_id is not null as buildings_known,
-        case
-            -- the position says nothing of what the site is on
-            when sites.site_m2 is null and sites.installation_id not in (select installation_id from points) then null
-            when known.installation_id is not null or shares.installation_id is not null then coalesce(shares.building_share, 0)
-        end as building_share,
-        case
-            when known.installation_id is not null or shares.installation_id is not null then coalesce(shares.n_buildings, 0)
-        end::integer as n_buildings,
+        -- whether the site would have met a building, had it been on one
+        known.installation_id is not null
+        and (sites.site_m2 is not null or sites.installation_id in (select installation_id from points where is_precise)) as is_telling,
+        coalesce(shares.building_share, case when is_telling then 0 end) as building_share,
+        coalesce(shares.n_buildings, case when is_telling then 0 end)::integer as n_buildings,
         shares.roof
     from sites
     left join known using (installation_id)
