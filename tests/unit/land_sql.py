@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
@@ -18,6 +19,7 @@ from db import convex_overlap, h3_functions
 from db.extensions import load_extensions
 
 LON, LAT = 10.0, 50.0
+LANDED_AT = datetime(2026, 11, 1, tzinfo=UTC)
 MODELS = PROJECT_DIR / "models" / "prepared" / "context"
 
 SITE = pa.schema(
@@ -28,11 +30,14 @@ SITE = pa.schema(
         "geometry_kind": pa.string(),
         "centroid_lon_deg": pa.float64(),
         "centroid_lat_deg": pa.float64(),
+        "h3_r5": pa.uint64(),
         "h3_r8": pa.uint64(),
         "level": pa.string(),
+        "area_m2": pa.float64(),
         "part_of": pa.string(),
         "datasets": pa.list_(pa.string()),
         "position_error_m": pa.float64(),
+        "ingested_at": pa.timestamp("us", "UTC"),
     }
 )
 CONTEXT = {
@@ -73,6 +78,7 @@ def site(geometry: shapely.Geometry, **attributes: Any) -> Row:
         "level": "plant",
         "datasets": ["some_dataset_2026"],
         "position_error_m": 5.0,
+        "ingested_at": LANDED_AT,
         **attributes,
     }
 
@@ -86,7 +92,7 @@ class Land:
     """The models, with tables in the place of what they read."""
 
     def __init__(self) -> None:
-        self.project = Project("resolution", "scenes", "context")
+        self.project = Project("resolution", "scenes", "context", landed=lambda name: name)
         self.con = duckdb.connect(config={"threads": "2"})
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
@@ -96,6 +102,7 @@ class Land:
         types = next(seed for seed in declared if seed["name"] == "mount_rules")["config"]["column_types"]
         file = PROJECT_DIR / "seeds" / "mount_rules.csv"
         self.con.execute("CREATE TABLE mount_rules AS FROM read_csv(?, types = ?)", [str(file), types])
+        self.con.execute("CREATE TABLE context_versions (context VARCHAR, ingested_at TIMESTAMPTZ)")
         for table in CONTEXT:
             self.have(table, [])
 
@@ -105,14 +112,19 @@ class Land:
             {
                 "installation_id": f"s{number}",
                 "geometry_source": id_of(number),
-                "h3_r8": h3.latlng_to_cell(row["centroid_lat_deg"], row["centroid_lon_deg"], 8),
+                **{f"h3_r{size}": h3.latlng_to_cell(row["centroid_lat_deg"], row["centroid_lon_deg"], size) for size in (5, 8)},
                 **row,
                 "geometry": _stored(row["geometry"]),
             }
             for number, row in enumerate(sites)
         ]
         self._table("sites", rows, SITE)
-        self.con.execute("CREATE OR REPLACE TABLE prep_pv_installations AS SELECT * EXCLUDE (position_error_m) FROM sites")
+        self.con.execute(
+            "CREATE OR REPLACE TABLE prep_pv_installations AS SELECT * EXCLUDE (position_error_m, ingested_at) FROM sites"
+        )
+        self.con.execute(
+            "CREATE OR REPLACE TABLE prep_pv_observations AS SELECT geometry_source AS observation_id, ingested_at FROM sites"
+        )
         key = self.project.render("{{ observation_key('geometry_source') }}")
         self.con.execute(
             f"CREATE OR REPLACE TABLE prep_pv_footprints AS SELECT {key} AS observation_key, position_error_m FROM sites"
@@ -126,6 +138,13 @@ class Land:
         if "geometry" in schema.names:
             made = [{**row, "geometry": _stored(row["geometry"])} for row in made]
         self._table(table, [{name: row.get(name) for name in schema.names} for row in made], schema)
+
+    def acquire(self, at: datetime | None) -> None:
+        """Buildings were acquired then, or never."""
+        self.con.execute("DELETE FROM context_versions")
+        self.con.execute(
+            "INSERT INTO context_versions VALUES ('overture_land_use', ?), ('overture_building', ?)", [LANDED_AT, at]
+        )
 
     def sql(self, model: str) -> str:
         """SQL of a model."""

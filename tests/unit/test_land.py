@@ -79,15 +79,6 @@ def test_slivers_along_a_boundary_are_no_land(land: Land) -> None:
     assert built(land, [site(box(0, 0, 100, 100))], covers=covers)["s0"]["land_cover"] is None
 
 
-def test_invalid_areas_are_repaired_and_lines_left_out(land: Land) -> None:
-    # crosses itself in the middle: two triangles, of which one is under the site
-    bow_tie = shapely.Polygon([(10, 50), (10.002, 50.002), (10.002, 50), (10, 50.002)])
-    line = shapely.LineString([(9, 50.0005), (11, 50.0005)])
-    uses = [area(bow_tie, "park", **{"class": "park"}), area(line, "recreation", **{"class": "track"})]
-    found = built(land, [site(shapely.box(10.001, 50, 10.002, 50.002))], uses=uses)["s0"]
-    assert (found["land_use"], found["land_use_share"]) == ("park", pytest.approx(0.5, abs=1e-4))
-
-
 def test_a_site_across_the_antimeridian_lies_on_land_on_either_side(land: Land) -> None:
     covers = [area(box(0, -50, 40, 200, lon=180), "crop"), area(box(-60, -50, 60, 200, lon=180), "grass")]
     found = built(land, [site(box(-50, 0, 90, 100, lon=180))], covers=covers)["s0"]

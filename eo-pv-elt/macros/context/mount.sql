@@ -26,7 +26,16 @@
     )
 {%- endmacro %}
 
-{#- Whether a rule of mount_rules.csv holds for what is known of an installation; an unknown share is below any bound. -#}
+{#- When an entry of context was acquired last; null where it has not been. -#}
+{% macro acquired_at(entry) -%}
+    {%- if landed("context_versions") -%}
+    (select max(ingested_at) from {{ landed("context_versions") }} where context = '{{ entry }}')
+    {%- else -%}
+    null::timestamptz
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Whether a rule of mount_rules.csv holds for what is known of an installation; an unknown share or area is within no bounds. -#}
 {% macro mount_rule_holds(evidence, rule) -%}
     ({{ rule }}.dataset = '*' or list_contains({{ evidence }}.datasets, {{ rule }}.dataset))
     {%- for column in ["level", "geometry_kind", "roof", "land_use_class"] %}
@@ -34,4 +43,6 @@
     {%- endfor %}
     and ({{ rule }}.buildings_known is null or {{ rule }}.buildings_known = {{ evidence }}.buildings_known)
     and ({{ rule }}.least_share is null or coalesce({{ evidence }}.building_share >= {{ rule }}.least_share, false))
+    and ({{ rule }}.least_area_m2 is null or coalesce({{ evidence }}.area_m2 >= {{ rule }}.least_area_m2, false))
+    and ({{ rule }}.below_area_m2 is null or coalesce({{ evidence }}.area_m2 < {{ rule }}.below_area_m2, false))
 {%- endmacro %}

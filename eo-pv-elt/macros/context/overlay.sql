@@ -16,11 +16,6 @@
     )
 {%- endmacro %}
 
-{#- A polygon that GEOS can intersect with others. -#}
-{% macro valid_polygon(geometry) -%}
-    case when st_isvalid({{ geometry }}) then {{ geometry }} else st_collectionextract(st_makevalid({{ geometry }}), 3) end
-{%- endmacro %}
-
 {#-
   Share of each site on each kind of area: rows of installation_id, kind, share (0 to 1; the shares of a site add up to 1 at most) and
   n_areas (of all kinds). A point has share 1 of the one area that has its place. What only touches a site is left out.

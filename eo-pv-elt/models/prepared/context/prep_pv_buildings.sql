@@ -1,6 +1,6 @@
 -- How much of an installation is on buildings, and how it is therefore mounted: the first rule of mount_rules.csv that holds
 with sites as (
-    {{ sites_of_installations(["geometry_source", "h3_r8"]) }}
+    {{ sites_of_installations(["geometry_source", "h3_r5", "h3_r8"]) }}
 ),
 
 outlines as (
@@ -32,9 +32,9 @@ buildings as not materialized (
         {{ roof_of("class") }} as kind,
         0 as layer,
         case {{ roof_of("class") }} when 'canopy' then 0 when 'greenhouse' then 1 else 2 end as area_rank,
-        {{ valid_polygon("geometry") }} as geometry
+        geometry
     from {{ ref("stg_buildings") }}
-    where not coalesce(is_underground, false) and st_dimension(geometry) = 2
+    where not coalesce(is_underground, false)
 ),
 
 on_buildings as (
@@ -65,30 +65,53 @@ shares as (
     group by installation_id
 ),
 
--- An acquisition covers the neighbourhoods of sites, not sites one by one: a building nearby shows that buildings are known here
 built_cells as (
     select distinct h3_latlng_to_cell((st_ymin(geometry) + st_ymax(geometry)) / 2, (st_xmin(geometry) + st_xmax(geometry)) / 2, 8) as cell
     from {{ ref("stg_buildings") }}
 ),
 
+around as (
+    select
+        installation_id,
+        geometry_source,
+        h3_grid_disk(h3_r8, {{ var("buildings_known_within_cells") }}) as cells,
+        h3_grid_disk(h3_r5, {{ var("buildings_mapped_within_cells") }}) as regions
+    from sites
+),
+
+-- That no building is on the site says something where one is near, or where buildings were acquired around the site, being
+-- already landed then, and the region is mapped. An acquisition reads the surroundings of all sites that it finds
 known as (
-    select distinct installation_id
-    from (select installation_id, unnest(h3_grid_disk(h3_r8, {{ var("buildings_known_within_cells") }})) as cell from sites)
+    select installation_id
+    from (select installation_id, unnest(cells) as cell from around)
     where cell in (select cell from built_cells)
+    union
+    select installation_id
+    from (
+        select around.installation_id, unnest(around.regions) as region
+        from around
+        inner join {{ ref("prep_pv_observations") }} as observations on around.geometry_source = observations.observation_id
+        where observations.ingested_at <= {{ acquired_at("overture_building") }}
+    )
+    where region in (select h3_cell_to_parent(cell, 5) from built_cells)
+),
+
+-- A point that may be elsewhere would not have met the building that its site is on
+telling as (
+    select installation_id from known
+    where installation_id not in (select installation_id from points where not is_precise)
 ),
 
 measured as (
     select
         sites.installation_id,
         known.installation_id is not null or shares.installation_id is not null as buildings_known,
-        -- whether the site would have met a building, had it been on one
-        known.installation_id is not null
-        and (sites.site_m2 is not null or sites.installation_id in (select installation_id from points where is_precise)) as is_telling,
-        coalesce(shares.building_share, case when is_telling then 0 end) as building_share,
-        coalesce(shares.n_buildings, case when is_telling then 0 end)::integer as n_buildings,
+        coalesce(shares.building_share, case when telling.installation_id is not null then 0 end) as building_share,
+        coalesce(shares.n_buildings, case when telling.installation_id is not null then 0 end)::integer as n_buildings,
         shares.roof
     from sites
     left join known using (installation_id)
+    left join telling using (installation_id)
     left join shares using (installation_id)
 ),
 
@@ -99,6 +122,7 @@ evidence as (
         list_concat(installations.datasets, coalesce(wholes.datasets, [])) as datasets,
         installations.level,
         installations.geometry_kind,
+        installations.area_m2,
         coalesce(measured.buildings_known, false) as buildings_known,
         round(measured.building_share, 9) as building_share,
         measured.n_buildings,

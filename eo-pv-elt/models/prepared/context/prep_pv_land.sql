@@ -10,9 +10,9 @@ covers as not materialized (
         subtype as kind,
         coalesce(min_zoom, 0) as layer,
         0 as area_rank,
-        {{ valid_polygon("geometry") }} as geometry
+        geometry
     from {{ ref("stg_land_cover") }}
-    where subtype is not null and st_dimension(geometry) = 2
+    where subtype is not null
 ),
 
 -- Uses lie in one another: the smallest says most; what is only designated for something tells the use least
@@ -22,9 +22,9 @@ uses as not materialized (
         {'subtype': subtype, 'class': class} as kind,
         0 as layer,
         st_area_spheroid(geometry) + case when subtype in ('{{ var("land_use_designations") | join("', '") }}') then 1e15 else 0 end as area_rank,
-        {{ valid_polygon("geometry") }} as geometry
+        geometry
     from {{ ref("stg_land_use") }}
-    where subtype is not null and st_dimension(geometry) = 2
+    where subtype is not null
 ),
 
 on_covers as (
