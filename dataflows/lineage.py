@@ -13,6 +13,7 @@ from typing import Any
 
 import duckdb
 
+from dataflows.context_lineage import of_place
 from dataflows.cubes.history.scene_origins import SceneOrigin, scene_origins
 from dataflows.cubes.history.versions import Version, versions
 from dataflows.cubes.repository import store
@@ -41,12 +42,14 @@ class InstallationLineage:
         observations: rows with observation_id, dataset, doi, url, vintage, source_file, source_row (from 0),
             source_feature_id, source_sha256, rule_id and match_probability (why it is a member), landed_in (DuckLake snapshot),
             landed_at.
+        context: what is known of the place, and from where; rows of :func:`dataflows.context_lineage.of_place`.
         chips_snapshot: version of the chips; ``None`` where there are none.
         scenes: what its chips show; empty where it has none.
     """
 
     installation_id: str
     observations: tuple[dict[str, Any], ...]
+    context: tuple[dict[str, Any], ...]
     chips_snapshot: str | None
     scenes: tuple[SceneOrigin, ...]
 
@@ -101,12 +104,13 @@ def of_installation(lake: Settings, start: str, *, as_of: AsOf | None = None) ->
             """,
             [installation_id],
         )
+        context = of_place(con, installation_id)
     snapshot, scenes = None, []
     if store.exists(CubeName.CHIPS, lake):
         repo = store.repository(CubeName.CHIPS, lake=lake)
         snapshot = store.snapshot_at(repo, as_of)
         scenes = scene_origins(repo, snapshot, installation_id)
-    return InstallationLineage(installation_id, tuple(observations), snapshot, tuple(scenes))
+    return InstallationLineage(installation_id, tuple(observations), tuple(context), snapshot, tuple(scenes))
 
 
 def of_commit(lake: Settings, commit: str, *, cube: CubeName | None = None) -> CommitLineage:

@@ -7,7 +7,9 @@ from typing import Any
 import duckdb
 
 
-def rows(con: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | None = None) -> list[dict[str, Any]]:
+def rows(
+    con: duckdb.DuckDBPyConnection, query: str, parameters: list[Any] | dict[str, Any] | None = None
+) -> list[dict[str, Any]]:
     """The result of a query, one dictionary a row."""
     cursor = con.execute(query, parameters or [])
     names = [column[0] for column in cursor.description or []]
@@ -48,6 +50,19 @@ def landed_datasets(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
         SELECT dataset, vintage, distribution, origin, rows_landed AS rows, ingested_at
         FROM lake.landing.dataset_versions
         QUALIFY row_number() OVER (PARTITION BY dataset ORDER BY ingested_at DESC) = 1 ORDER BY dataset
+        """,
+    )
+
+
+def landed_context(con: duckdb.DuckDBPyConnection) -> list[dict[str, Any]]:
+    """The current version of every landed source of context: boundaries, buildings, land, irradiance."""
+    if not has_table(con, "landing", "context_versions"):
+        return []
+    return rows(
+        con,
+        """
+        SELECT context, release, origin, rows_landed AS rows, ingested_at FROM lake.landing.context_versions
+        QUALIFY row_number() OVER (PARTITION BY context ORDER BY ingested_at DESC) = 1 ORDER BY context
         """,
     )
 

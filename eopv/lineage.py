@@ -64,6 +64,19 @@ def _show_installation(found: InstallationLineage) -> None:
         for row in found.observations
     ]
     out.print(table(rows, title=f"{found.installation_id}: observations", numeric=NUMBERS))
+    if found.context:
+        rows = [
+            {
+                "context": row["context"],
+                "says": ", ".join(row["says"]),
+                "release": row["release"],
+                "from": row["url"],
+                "licence": row["licence"],
+                "lake snapshot": row["landed_in"],
+            }
+            for row in found.context
+        ]
+        out.print(table(rows, title="what is known of the place", numeric=NUMBERS))
     if not found.scenes:
         out.print("no chips")
         return

@@ -13,7 +13,7 @@ from eopv.console import err, out, table, write_json
 
 
 def status(as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False) -> None:
-    """Show target, home, layers, landed datasets, recent snapshots and failures."""
+    """Show target, home, layers, landed datasets and context, recent snapshots and failures."""
     here = settings()
     report: dict[str, object] = {"target": here.target.value, "home": str(here.home)}
     try:
@@ -21,6 +21,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
             report |= {
                 "layers": lake.layers(con),
                 "datasets": lake.landed_datasets(con),
+                "context": lake.landed_context(con),
                 "snapshots": lake.snapshots(con),
                 "failures": lake.last_outcomes(con),
             }
@@ -33,7 +34,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Machine-readabl
     if "error" in report:
         err.print(str(report["error"]), markup=False, soft_wrap=True)
         return
-    for name in ("layers", "datasets", "snapshots", "failures"):
+    for name in ("layers", "datasets", "context", "snapshots", "failures"):
         found = report[name]
         if found:
             out.print(table(found, title=name, numeric=frozenset({"rows", "tables", "views", "snapshot"})))  # type: ignore[arg-type]
