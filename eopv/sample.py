@@ -17,7 +17,7 @@ def sample(
     seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 20261120,
     as_json: Annotated[bool, typer.Option("--json", help="Machine-readable output.")] = False,
 ) -> None:
-    """Generate an imagined region as six datasets in their published formats, its imagery and context, and the truth of it.
+    """Generate an imagined region as seven datasets in their published formats, its imagery and context, and the truth of it.
 
     The folder is laid out as a mirror.
     """

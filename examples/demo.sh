@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The main job on the bundled sample: generate an imagined region as six published datasets and the imagery of a year, land
+# The main job on the bundled sample: generate an imagined region as seven published datasets and the imagery of a year, land
 # them, build the layers, ask four questions, build datacubes of the installations, draw one of them. Everything stays in
 # db/demo, so that imagined sites never mix with a real lake.
 set -euo pipefail

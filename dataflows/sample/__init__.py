@@ -1,4 +1,4 @@
-"""The sample world: a generated island with known PV sites, as six published datasets would show it, faults included."""
+"""The sample world: a generated island with known PV sites, as seven published datasets would show it, faults included."""
 
 from dataflows.sample.generation import DatasetCounts, SampleWorld, generate
 

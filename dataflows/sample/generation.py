@@ -1,4 +1,4 @@
-"""Writes the sample world: six published datasets, their imagery and context, manifests of all three, and the truth."""
+"""Writes the sample world: seven published datasets, their imagery and context, manifests of all three, and the truth."""
 
 from __future__ import annotations
 

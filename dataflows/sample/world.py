@@ -14,7 +14,7 @@ from dataflows.sample.region import LOCAL_CRS, OPERATORS, SITE_TYPES, SITE_WORDS
 from db.errors import SettingsError
 
 MIN_SITES = 100
-"""Below this, the six datasets are too short to hold their dirty rows."""
+"""Below this, the seven datasets are too short to hold their dirty rows."""
 
 FIRST_YEAR, LAST_YEAR = 2005, 2024
 

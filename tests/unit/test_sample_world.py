@@ -24,9 +24,9 @@ from dataflows.sample.views import VIEWS
 from db.errors import SettingsError
 from ingest.manifest import load_manifest
 
-UFZ, GMSEUS, INDIA, DUNNETT, USPVDB, GPPD = (view.key for view in VIEWS)
+UFZ, GMSEUS, INDIA, DUNNETT, USPVDB, GPPD, BRADBURY = (view.key for view in VIEWS)
 VIEW = {view.key: view for view in VIEWS}
-POLYGONS, CSVS = (UFZ, GMSEUS, INDIA), (DUNNETT, USPVDB)
+POLYGONS, CSVS = (UFZ, GMSEUS, INDIA, BRADBURY), (DUNNETT, USPVDB)
 WGS84 = Geod(ellps="WGS84")
 
 PUBLISHED_CRS = {
@@ -36,6 +36,7 @@ PUBLISHED_CRS = {
     DUNNETT: "ESRI:54012",
     USPVDB: "EPSG:4326",
     GPPD: "EPSG:4326",
+    BRADBURY: "EPSG:4326",
 }
 # as in ../shared/mirror, and for GM-SEUS as in the README of its repository
 PUBLISHED_COLUMNS = {
@@ -53,6 +54,10 @@ PUBLISHED_COLUMNS = {
         owner source url geolocatio wepp_id year_of_ca generation generati_1 generati_2 generati_3 generati_4 generati_5
         generati_6 generati_7 estimated_ estimated1 estimate_1 estimate_2 estimate_3 estimate_4 estimate_5 estimate_6 estimate_7
         estimate_8""",
+    BRADBURY: """
+        polygon_id centroid_latitude centroid_longitude centroid_latitude_pixels centroid_longitude_pixels city area_pixels
+        area_meters image_name nw_corner_of_image_latitude nw_corner_of_image_longitude se_corner_of_image_latitude
+        se_corner_of_image_longitude datum projection_zone resolution jaccard_index orientation""",
 }
 
 
@@ -122,7 +127,7 @@ def test_no_file_tells_the_time(world):
 
 def test_the_manifest_describes_the_files_exactly(world):
     manifest = load_manifest(world.manifest)
-    assert list(manifest.datasets) == [UFZ, GMSEUS, INDIA, DUNNETT, USPVDB, GPPD]
+    assert list(manifest.datasets) == [UFZ, GMSEUS, INDIA, DUNNETT, USPVDB, GPPD, BRADBURY]
     for dataset in manifest.available():
         (distribution,) = dataset.distributions
         files = sorted((world.folder / dataset.key).iterdir())
