@@ -38,6 +38,7 @@ def blocks(page: str, *languages: str) -> list:
             "docs/architecture.md",
             "docs/entity-resolution.md",
             "docs/marts.md",
+            "docs/land-and-buildings.md",
             "docs/operations.md",
         )
         for example in blocks(page, "sql")
