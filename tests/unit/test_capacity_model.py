@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 import yaml
 from jinja2 import Environment, StrictUndefined
@@ -19,37 +20,31 @@ from dataflows.elt import PROJECT_DIR
 
 VARS = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 MODULES, ARRAY, SITE, NO_PROFILE = "usa_cali_usgs_pv_2016", "usa_gm_seus_v1_2025", "deu_ufz_open_field_pv_2015", "some_dataset"
+GIVEN = {
+    **dict.fromkeys(("centroid_lat_deg", "area_m2", "capacity_mw", "capacity_mw_dc"), pa.float64()),
+    **dict.fromkeys(("level", "axis", "capacity_basis", "dataset", "mount"), pa.string()),
+    "installed_year": pa.int32(),
+}
 OUTLINES = {MODULES: "modules", ARRAY: "array", SITE: "site", NO_PROFILE: "any"}
 
 
 def capacities(*sites: dict[str, Any]) -> pd.DataFrame:
     """``prep_pv_capacity`` of sites, in their order."""
-    known = {
-        "centroid_lat_deg": 40.0,
-        "installed_year": None,
-        "area_m2": None,
-        "level": "plant",
-        "axis": None,
-        "capacity_mw": None,
-        "capacity_mw_dc": None,
-        "capacity_basis": None,
-        "dataset": ARRAY,
-        "mount": None,
-    }
-    given = pd.DataFrame([{**known, **site, "installation_id": f"{n:03d}"} for n, site in enumerate(sites)])  # noqa: F841 - DuckDB
+    rows = [{"level": "plant", "centroid_lat_deg": 40.0, "dataset": ARRAY, **site} for site in sites]
+    ids = [f"{number:03d}" for number in range(len(sites))]
+    given = pa.table(  # noqa: F841 - DuckDB reads it
+        {"installation_id": ids, **{name: pa.array([row.get(name) for row in rows], type) for name, type in GIVEN.items()}}
+    )
     text = (PROJECT_DIR / "macros" / "energy" / "density.sql").read_text(encoding="utf-8")
     text += (PROJECT_DIR / "models" / "prepared" / "energy" / "prep_pv_capacity.sql").read_text(encoding="utf-8")
     query = Environment(undefined=StrictUndefined).from_string(text).render(ref=str, var=VARS.__getitem__)
     with duckdb.connect() as con:
-        con.execute("CREATE TABLE prep_pv_installations AS SELECT * EXCLUDE (dataset, mount), installation_id AS area_m2_source FROM given")
         con.execute(
-            "ALTER TABLE prep_pv_installations ALTER installed_year TYPE integer;"
-            "ALTER TABLE prep_pv_installations ALTER capacity_mw TYPE double;"
-            "ALTER TABLE prep_pv_installations ALTER capacity_mw_dc TYPE double;"
-            "ALTER TABLE prep_pv_installations ALTER area_m2 TYPE double"
+            "CREATE TABLE prep_pv_installations AS"
+            " SELECT * EXCLUDE (dataset, mount), installation_id AS area_m2_source FROM given"
         )
         con.execute("CREATE TABLE prep_pv_observations AS SELECT installation_id AS observation_id, dataset FROM given")
-        con.execute("CREATE TABLE prep_pv_buildings AS SELECT installation_id, mount::varchar AS mount FROM given")
+        con.execute("CREATE TABLE prep_pv_buildings AS SELECT installation_id, mount FROM given")
         for seed in ("source_profiles", "capacity_density"):
             con.execute(f"CREATE TABLE {seed} AS FROM read_csv(?)", [str(PROJECT_DIR / "seeds" / f"{seed}.csv")])
         return con.sql(f"FROM ({query}) ORDER BY installation_id").df()
@@ -137,7 +132,7 @@ def made_up(n: int, seed: int) -> pd.DataFrame:
 
 
 def test_effects_are_learnt_and_intervals_hold_in_places_never_seen() -> None:
-    sites = made_up(6000, 7)
+    sites = made_up(3000, 7)
     seed = learn(sites).set_index("density_model")
     fixed = seed.loc["array_ground_fixed_year"]
     assert fixed["ln_w_m2"] == pytest.approx(4.2, abs=0.03)
@@ -152,7 +147,7 @@ def test_effects_are_learnt_and_intervals_hold_in_places_never_seen() -> None:
 
 
 def test_held_out_and_unrepresentative_sites_have_no_say() -> None:
-    sites = made_up(800, 1)
+    sites = made_up(400, 1)
     spoilt = sites["is_test"] | (np.arange(len(sites)) % 10 == 0)
     changed = sites.assign(ln_density=sites["ln_density"] + np.where(spoilt, 5, 0), representative=~spoilt | sites["is_test"])
     pd.testing.assert_frame_equal(learn(changed), learn(sites[~spoilt | sites["is_test"]]))
@@ -160,7 +155,7 @@ def test_held_out_and_unrepresentative_sites_have_no_say() -> None:
 
 def test_declared_rows_stay_when_others_are_learnt() -> None:
     before = pd.read_csv(SEED_FILE)
-    after = updated(before, learn(made_up(800, 2)))
+    after = updated(before, learn(made_up(400, 2)))
     assert list(after.columns) == list(before.columns)
     pd.testing.assert_frame_equal(
         after[after["origin"] == "declared"], before[before["origin"] == "declared"], check_dtype=False
