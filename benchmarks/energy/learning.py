@@ -111,7 +111,7 @@ def _learnt(kind: Kind, sites: pd.DataFrame, *, uses_year: bool, precedence: int
 
 
 def _median_fit(design: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    return sm.QuantReg(target, design).fit(q=0.5, max_iter=20_000).params
+    return sm.QuantReg(target, design).fit(q=0.5, p_tol=1e-5, max_iter=2_000).params
 
 
 def _range(values: pd.Series, low: str, high: str, decimals: int) -> dict[str, float]:
