@@ -37,3 +37,4 @@ def sample(
             soft_wrap=True,
         )
     out.print(f"Next: eopv ingest --all --mirror {folder} --manifest {world.manifest}", soft_wrap=True)
+    out.print(f"Then: eopv context ingest --all --mirror {folder} --manifest {world.context_manifest}", soft_wrap=True)

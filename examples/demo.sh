@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The main job on the bundled sample: generate an imagined region as seven published datasets and the imagery of a year, land
-# them, build the layers, ask four questions, build datacubes of the installations, draw one of them. Everything stays in
-# db/demo, so that imagined sites never mix with a real lake.
+# The main job on the bundled sample: generate an imagined region as seven published datasets, what is known of its places and
+# the imagery of a year, land them, build the layers, ask six questions, build datacubes of the installations, draw one of
+# them. Everything stays in db/demo, so that imagined sites never mix with a real lake.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 export PATH="$PWD/.venv/bin:$PATH" EOPV_HOME="${EOPV_HOME:-$PWD/db/demo}" EOPV_TARGET=local
@@ -12,6 +12,7 @@ ask() { printf '\n\033[1m$ eopv sql "%s"\033[0m\n' "$1"; eopv sql "$1"; }
 started=$SECONDS
 run sample
 run ingest --all --mirror "$EOPV_HOME/sample" --manifest "$EOPV_HOME/sample/doi_manifest.yml"
+run context ingest --all --mirror "$EOPV_HOME/sample" --manifest "$EOPV_HOME/sample/context_manifest.yml"
 run stac ingest --all --mirror "$EOPV_HOME/sample" --manifest "$EOPV_HOME/sample/stac_manifest.yml"
 run build
 ask "
@@ -26,6 +27,14 @@ ask "
 ask "
   SELECT dataset, geometry_status, source_file, source_row, substr(source_sha256, 1, 12) AS sha256
   FROM curated.pv_observations WHERE geometry_status != 'valid' ORDER BY dataset, source_row LIMIT 8"
+ask "
+  SELECT region_name, mount, count(*) AS installations, round(sum(area_m2) / 1e6, 2) AS area_km2, mode(land_cover) AS land_cover
+  FROM curated.pv_installations WHERE part_of IS NULL GROUP BY ALL ORDER BY ALL"
+ask "
+  SELECT coalesce(county_name, 'no county') AS county, count(*) AS installations,
+    round(sum(energy_mwh) / 1e3) AS gwh_a_year, round(median(specific_yield_kwh_kwp)) AS kwh_per_kwp
+  FROM curated.pv_energy_yield JOIN curated.pv_installations USING (installation_id)
+  WHERE month IS NULL AND part_of IS NULL GROUP BY ALL ORDER BY gwh_a_year DESC LIMIT 8"
 
 # One of the sample's scenes is truncated on purpose: what cannot be used is said, and the exit code is 3
 run cube build || [ $? -eq 3 ]

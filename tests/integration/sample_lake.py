@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dataflows.elt import run_dbt
+from dataflows.raw.context_ingest import ContextOptions, ingest_contexts
 from dataflows.raw.ingest import DatasetOutcome, Options
 from dataflows.raw.ingest_run import ingest
 from dataflows.raw.run_identity import Run
 from dataflows.sample import SampleWorld
 from db import Settings
+from ingest.context_manifest import load_context_manifest
 from ingest.manifest import load_manifest
 
 # Fixed, so that two lakes hold equal rows
@@ -27,10 +29,13 @@ class SampleLake:
 
 
 def build_sample_lake(settings: Settings, world: SampleWorld) -> SampleLake:
-    """Ingest and build the sample world; fails where anything in it fails."""
-    datasets = load_manifest(world.manifest).available()
-    outcomes = ingest(datasets, Options(settings, mirror=str(world.folder), offline=True, run=RUN))
+    """Ingest the sample world and its context, and build; fails where anything in it fails."""
+    datasets, mirror = load_manifest(world.manifest).available(), str(world.folder)
+    outcomes = ingest(datasets, Options(settings, mirror=mirror, offline=True, run=RUN))
     assert {outcome.status for outcome in outcomes} == {"landed"}, outcomes
+    known = load_context_manifest(world.context_manifest).available()
+    around = ingest_contexts(known, ContextOptions(settings, mirror=mirror, offline=True, run=RUN))
+    assert {outcome.status for outcome in around} == {"landed"}, around
     failures = [result for result in run_dbt("build", settings) if result.failed]
     assert not failures, failures
     return SampleLake(settings, world, outcomes)

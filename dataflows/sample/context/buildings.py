@@ -18,8 +18,8 @@ NEIGHBOURS = 3
 
 NEIGHBOUR_GAP_M = 8.0
 
-CANOPIES, CANOPY_M2 = 4, (300.0, 6_000.0)
-"""Arrays on roofs of car parks, and their areas."""
+CANOPIES, CANOPY_M2 = 8, (100.0, 5_000.0)
+"""Roofs that are those of carports: how many, and the areas of their arrays."""
 
 BURIED = 2
 """Plants above buildings that are wholly underground, and so carry nothing."""
@@ -74,12 +74,12 @@ def build(sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Buildings:
         rng: the random stream.
     """
     roofs, arrays = sites[sites["level"] == "rooftop"], sites[(sites["level"] == "array") & sites["part_of"].isna()]
-    canopies = arrays[arrays["area_m2"].between(*CANOPY_M2)][:CANOPIES]
-    buried = arrays[~arrays["site_id"].isin(canopies["site_id"])][:BURIED]
-    roof_kind = np.select([roofs["area_m2"] < 200, roofs["area_m2"] < 800], ["house", "shop"], "works")
+    canopies, buried = roofs[roofs["area_m2"].between(*CANOPY_M2)][:CANOPIES], arrays[:BURIED]
+    is_canopy = roofs["site_id"].isin(canopies["site_id"])
+    small, middling = roofs["area_m2"] < 200, roofs["area_m2"] < 800
+    roof_kind = np.select([is_canopy, small, middling], ["canopy", "house", "shop"], "works")
     layers = [
         (_under(roofs.geometry.to_numpy(), rng), roof_kind),
-        (_under(canopies.geometry.to_numpy(), rng), "canopy"),
         (_under(buried.geometry.to_numpy(), rng), "underground"),
         (_beside(roofs.geometry.to_numpy(), rng), "house"),
         (_inverter_houses(sites[sites["area_m2"] >= PLANT_M2], rng), "inverters"),
@@ -92,11 +92,11 @@ def build(sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Buildings:
     table.loc[unknown, ["subtype", "class"]] = None
     buildings = gpd.GeoDataFrame(table.drop(columns="kind"), geometry=geometry, crs=LOCAL_CRS)
     share = _share_on(sites.geometry.to_numpy(), geometry[kind != "underground"])
-    is_canopy = sites["site_id"].isin(canopies["site_id"])
+    on_canopy = sites["site_id"].isin(canopies["site_id"])
     truth = pd.DataFrame(
         {
             "site_id": sites["site_id"],
-            "mount": np.select([is_canopy, share >= MIN_ON_BUILDING], ["canopy", "rooftop"], "ground"),
+            "mount": np.select([on_canopy, share >= MIN_ON_BUILDING], ["canopy", "rooftop"], "ground"),
             "building_share": share,
         }
     )

@@ -49,17 +49,13 @@ NSRDB_META = np.dtype(
     ]
 )
 NSRDB_FIELDS = {
-    "ghi": (1.0, "W/m2"),
-    "dni": (1.0, "W/m2"),
-    "dhi": (1.0, "W/m2"),
     "clearsky_ghi": (1.0, "W/m2"),
     "clearsky_dni": (1.0, "W/m2"),
     "clearsky_dhi": (1.0, "W/m2"),
-    "air_temperature": (10.0, "C"),
-    "wind_speed": (10.0, "m/s"),
     "solar_zenith_angle": (100.0, "degrees"),
+    "surface_pressure": (1.0, "hPa"),
 }
-"""Dataset → how many stored units make one of the unit."""
+"""Dataset → how many stored units make one of the unit. Clear sky alone: two days are no year that yields could be had from."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +114,11 @@ def write_pvgis_tmy(year: pd.DataFrame, place: Place, path: Path) -> None:
     path.write_bytes(text.encode("ascii"))
 
 
-def write_nsrdb(places: list[Place], temperature_c: float, rng: np.random.Generator, path: Path) -> None:
-    """Two days of half-hours at a few stations around each place, laid out as NREL's HDF5 files of NSRDB.
+def write_nsrdb(places: list[Place], rng: np.random.Generator, path: Path) -> None:
+    """Two days of half-hours under a clear sky at a few stations around each place, laid out as NREL's HDF5 files of NSRDB.
 
     Args:
         places: stations stand in squares around them.
-        temperature_c: mean of the two days.
         rng: the random stream.
         path: the file.
     """
@@ -133,36 +128,28 @@ def write_nsrdb(places: list[Place], temperature_c: float, rng: np.random.Genera
         for north, east in np.stack(np.meshgrid(step, step), axis=-1).reshape(-1, 2):
             lat_deg, lon_deg = round(place.lat_deg + north, 2), round(place.lon_deg + east, 2)
             meta.append((lat_deg, lon_deg, place.elevation_m, -1, COUNTRY_NAME, place.province.encode(), place.town.encode()))
-            for name, values in _two_days(lon_deg, lat_deg, place.elevation_m, temperature_c, rng).items():
+            for name, values in _two_days(lon_deg, lat_deg, place.elevation_m, rng).items():
                 columns[name].append(values)
     with h5py.File(path, "w") as file:
         file.attrs["package"], file.attrs["version"] = "eopv sample", "1"
         file["meta"] = np.array(meta, dtype=NSRDB_META)
         file["time_index"] = NSRDB_TIMES.strftime("%Y-%m-%d %H:%M:%S+00:00").to_numpy().astype("S25")
         for name, (scale, unit) in NSRDB_FIELDS.items():
-            kind = np.int16 if name == "air_temperature" else np.uint16
-            stored = np.round(np.column_stack(columns[name]) * scale).astype(kind)
+            stored = np.round(np.column_stack(columns[name]) * scale).astype(np.uint16)
             data = file.create_dataset(name, data=stored, compression="gzip", shuffle=True)
             data.attrs.update(scale_factor=scale, psm_scale_factor=scale, units=unit, psm_units=unit, fill_value=65535)
 
 
-def _two_days(
-    lon_deg: float, lat_deg: float, elevation_m: float, temperature_c: float, rng: np.random.Generator
-) -> dict[str, NDArray[np.float64]]:
+def _two_days(lon_deg: float, lat_deg: float, elevation_m: float, rng: np.random.Generator) -> dict[str, NDArray[np.float64]]:
     """Fields of one station in the order of time."""
     sun = pvlib.solarposition.get_solarposition(NSRDB_TIMES, lat_deg, lon_deg, altitude=elevation_m)
-    clear, zenith_deg = clear_sky_w_m2(NSRDB_TIMES, sun, elevation_m), sun["zenith"].to_numpy()
-    ghi = clear * np.clip(rng.normal(0.8, 0.15, len(clear)), 0.1, 1.0)
-    day = NSRDB_TIMES.day_of_year.to_numpy()
-    parts, clear_parts = (pvlib.irradiance.erbs(values, zenith_deg, day) for values in (ghi, clear))
+    # air that is clearer at one station than at another
+    clear = clear_sky_w_m2(NSRDB_TIMES, sun, elevation_m) * rng.uniform(0.97, 1.0)
+    parts = pvlib.irradiance.erbs(clear, sun["zenith"].to_numpy(), NSRDB_TIMES.day_of_year.to_numpy())
     return {
-        "ghi": ghi,
-        "dni": parts["dni"],
-        "dhi": parts["dhi"],
         "clearsky_ghi": clear,
-        "clearsky_dni": clear_parts["dni"],
-        "clearsky_dhi": clear_parts["dhi"],
-        "air_temperature": temperature_c + 4 * np.cos(2 * np.pi * (NSRDB_TIMES.hour.to_numpy() + lon_deg / 15 - 14.5) / 24),
-        "wind_speed": rng.uniform(2, 8, len(clear)),
-        "solar_zenith_angle": zenith_deg,
+        "clearsky_dni": parts["dni"],
+        "clearsky_dhi": parts["dhi"],
+        "solar_zenith_angle": sun["zenith"].to_numpy(),
+        "surface_pressure": np.full(len(clear), pvlib.atmosphere.alt2pres(elevation_m) / 100),
     }

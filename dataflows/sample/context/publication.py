@@ -125,8 +125,7 @@ def _publish_irradiance(sites: gpd.GeoDataFrame, coast: Coast, seed: int, folder
     pvout = maps.pvout(float(np.mean(ratios)))
     for name, layer in {"GHI": maps.ghi, "PVOUT": pvout, "TEMP": maps.temperature}.items():
         write_geotiff(layer, maps.transform, name, folder / SOLAR_ATLAS_DIR / f"{name}.tif")
-    warm = float(np.nanmean(maps.temperature)) + 4
-    write_nsrdb(places[:NSRDB_TOWNS], warm, generator(seed, "stations"), folder / NSRDB_DIR / "helia_nsrdb_2025.h5")
+    write_nsrdb(places[:NSRDB_TOWNS], generator(seed, "stations"), folder / NSRDB_DIR / "helia_nsrdb_2025.h5")
     return _at_sites(sites, maps, pvout)
 
 
