@@ -7,6 +7,7 @@ from hamilton.driver import Driver
 from dataflows.cubes import virtual
 from dataflows.cubes.chip import dag as chips_dag
 from dataflows.prepared import area_cover, clusters, nearest_areas
+from dataflows.prepared.energy import dag as energy_dag
 from dataflows.prepared.statistics import cell_statistics, monthly_series, point_patterns
 from dataflows.raw import ingest_run, stac_items
 from dataflows.raw.context_ingest import context_driver
@@ -33,6 +34,7 @@ DAGS = (
     "cell_statistics",
     "point_patterns",
     "monthly_series",
+    "energy_yield",
 )
 
 
@@ -61,5 +63,7 @@ def dag_driver(name: str, kind: Format) -> Driver:
             return build_driver(point_patterns)
         case "monthly_series":
             return build_driver(monthly_series)
+        case "energy_yield":
+            return build_driver(energy_dag)
         case _:
             return build_driver(clusters)

@@ -37,7 +37,12 @@ def predicted(sites: pd.DataFrame, seed: pd.DataFrame) -> pd.DataFrame:
 
 def measure(out: Console) -> dict[str, Any]:
     """Print and return the errors of each way on each set of held-out sites."""
-    sites, seed = pairs(), pd.read_csv(SEED_FILE)
+    return compared(out, pairs())
+
+
+def compared(out: Console, sites: pd.DataFrame) -> dict[str, Any]:
+    """The same of given sites, columns as of :func:`benchmarks.energy.pairs.pairs`."""
+    seed = pd.read_csv(SEED_FILE)
     sets = {
         "USPVDB, held-out states": (sites["dataset"] == "usa_uspvdb_v3_2025"),
         "of them, of 3 ha or more": (sites["dataset"] == "usa_uspvdb_v3_2025") & sites["representative"],

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.entity_resolution.real_lake import real_lake
-from db import connect
+from db import Settings, connect
 
 FOLDS = 10
 TEST_FOLDS = (7, 8, 9)
@@ -47,8 +47,8 @@ def fold(place: str) -> int:
     return int(md5(place.encode(), usedforsecurity=False).hexdigest(), 16) % FOLDS
 
 
-def pairs() -> pd.DataFrame:
-    """One row a site of USPVDB or UFZ that has both, from the real lake.
+def pairs(lake: Settings | None = None) -> pd.DataFrame:
+    """One row a site of USPVDB or UFZ that has both, from a lake that holds the two; the benchmarks' real one by default.
 
     Returns:
         Columns ``dataset``, ``outline`` (array|site), ``mount`` (ground|roof), ``axis`` (fixed|tracking or missing),
@@ -56,7 +56,7 @@ def pairs() -> pd.DataFrame:
         not to be selected by capacity, and not marked as implausible by its publisher), ``place`` (US state, or cell of a
         degree), ``fold``, ``is_test`` and ``ln_density`` (of W/m², DC).
     """
-    with connect(read_only=True, lake=real_lake()) as con:
+    with connect(read_only=True, lake=lake or real_lake()) as con:
         table = con.sql(f"{USPVDB} UNION ALL {UFZ}").df()
     table["fold"] = table["place"].map(fold)
     table["is_test"] = table["fold"].isin(TEST_FOLDS)
