@@ -20,6 +20,7 @@ class S3Gateway:
         self.behind = endpoint.rpartition("//")[2]
         self.refuse = refuse
         self.refused: list[str] = []
+        self.sent_bytes = 0  # of bodies handed back to the client
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
 
@@ -53,6 +54,7 @@ def _handler(gateway: S3Gateway) -> type[BaseHTTPRequestHandler]:
             connection.endheaders(body)
             response = connection.getresponse()
             content = response.read()
+            gateway.sent_bytes += len(content)
             headers = {name: value for name, value in response.getheaders() if name.lower() not in HOP_BY_HOP}
             length = response.getheader("Content-Length") if self.command == "HEAD" else None
             connection.close()
