@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -194,11 +195,13 @@ def _explained(where: str) -> Iterator[None]:
         raise RemoteNotFoundError(
             f"{where} does not exist.", remedy="It may have been withdrawn meanwhile: run it again."
         ) from error
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise RemoteError(
-            f"{where} is not open to this reader.", remedy="Check 'url', 'region' and 'endpoint' in the manifest."
-        ) from error
     except BaseError as error:
+        # Of a listing, only the text says with which status it was refused
+        refused = isinstance(error, PermissionDeniedError | UnauthenticatedError) or re.search(r"status code: 40[13]\b", str(error))
+        if refused:
+            raise RemoteError(
+                f"{where} is not open to this reader.", remedy="Check 'url', 'region' and 'endpoint' in the manifest."
+            ) from error
         raise RemoteError(
             f"{where} cannot be read ({type(error).__name__}).", remedy="Check the network, or use --mirror or --offline."
         ) from error

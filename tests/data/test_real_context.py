@@ -127,7 +127,9 @@ def test_every_site_on_a_raster_has_its_pixel(lake, mirror: Path) -> None:
         expected = {
             raster.index(lon, lat) for (lon, lat), value in zip(inside, raster.sample(inside), strict=True) if value[0] > 1
         }
-    query = "SELECT source_row // 1200, source_row % 1200 FROM lake.landing.global_solar_atlas WHERE source_file = 'kenya_PVOUT.tif'"
+    query = """
+        SELECT source_row // 1200, source_row % 1200 FROM lake.landing.global_solar_atlas WHERE source_file = 'kenya_PVOUT.tif'
+    """
     assert expected
     assert expected <= set(asked(lake, query))
 

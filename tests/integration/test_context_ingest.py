@@ -69,10 +69,8 @@ def test_every_row_is_typed_and_says_where_it_came_from(lake: Settings, key: str
 
 
 def test_versions_say_what_it_is(lake: Settings) -> None:
-    found = asked(
-        lake,
-        "SELECT context, kind, licence, rows_landed, length(content_digest), length(fingerprint) FROM lake.landing.context_versions",
-    )
+    columns = "context, kind, licence, rows_landed, length(content_digest), length(fingerprint)"
+    found = asked(lake, f"SELECT {columns} FROM lake.landing.context_versions")
     assert [row[0] for row in found] == KEYS
     assert {row[1] for row in found} == {"overture", "raster", "nsrdb", "pvgis_tmy"}
     assert all(row[2] and row[3] > 0 and row[4:] == (64, 64) for row in found)

@@ -128,7 +128,7 @@ def test_a_mirror_behind_a_url(pv: Settings, tmp_path: Path) -> None:
     write_release(tmp_path / "served" / "overture", "2026-10-21.0", "buildings", "building", table.slice(0, 1), files=1)
     write_release(tmp_path / "served" / "overture", RELEASE, "buildings", "building", table)
     with RepositoryServer(mirror=tmp_path / "served") as server:
-        outcome = ingested(pv, buildings(), mirror=server.url, offline=True)
+        outcome = ingested(pv, buildings(), mirror=f"{server.url}/mirror", offline=True)
         assert (outcome.status, outcome.release, outcome.origin) == ("landed", RELEASE, "mirror")
         asked = {request.path for request in server.requests if request.path.endswith(".parquet")}
     assert all(f"/{RELEASE}/" in path for path in asked)
