@@ -197,7 +197,9 @@ def _explained(where: str) -> Iterator[None]:
         ) from error
     except BaseError as error:
         # Of a listing, only the text says with which status it was refused
-        refused = isinstance(error, PermissionDeniedError | UnauthenticatedError) or re.search(r"status code: 40[13]\b", str(error))
+        refused = isinstance(error, PermissionDeniedError | UnauthenticatedError) or re.search(
+            r"status code: 40[13]\b", str(error)
+        )
         if refused:
             raise RemoteError(
                 f"{where} is not open to this reader.", remedy="Check 'url', 'region' and 'endpoint' in the manifest."
