@@ -34,7 +34,9 @@ def lake(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Settin
     ingest(datasets, Options(settings, mirror=str(mirror), offline=True, export=False))
     manifest = load_context_manifest()
     outcomes = ingest_contexts([manifest[key] for key in KEYS], ContextOptions(settings, mirror=str(mirror), offline=True))
-    results = run_dbt("build", settings, arguments=("--select", "countries", "raw.context", "staging.context"))
+    # Tests that compare with models above these would find none
+    chosen = ("--select", "countries", "raw.context", "staging.context", "--indirect-selection", "cautious")
+    results = run_dbt("build", settings, arguments=chosen)
     assert not [result for result in results if result.failed]
     return settings, {outcome.context: outcome for outcome in outcomes}
 
