@@ -271,3 +271,15 @@ class SceneRefusedError(SourceError, ValueError):
     """A scene cannot be part of a virtual cube; the message names the item and the reason."""
 
     kind = "scene_refused"
+
+
+class PublishError(EopvError, ValueError):
+    """A table, picture or page cannot be published as asked; nothing was written."""
+
+    kind = "publish"
+
+
+class NotSeparableError(PublishError):
+    """Rows of a table come from several sources, of which some are restricted, and cannot be told apart."""
+
+    kind = "not_separable"

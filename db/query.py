@@ -38,7 +38,7 @@ def relation(con: duckdb.DuckDBPyConnection, query: str) -> duckdb.DuckDBPyRelat
     try:
         return con.sql(query)
     except duckdb.Error as error:
-        raise _refused(error) from error
+        raise refused(error) from error
 
 
 def readable(result: duckdb.DuckDBPyRelation, geometry: str = "ST_AsText") -> duckdb.DuckDBPyRelation:
@@ -56,7 +56,7 @@ def batches(result: duckdb.DuckDBPyRelation, size: int = BATCH_ROWS) -> Iterator
         while batch := result.fetchmany(size):
             yield batch
     except duckdb.Error as error:
-        raise _refused(error) from error
+        raise refused(error) from error
 
 
 def write_csv(result: duckdb.DuckDBPyRelation, stream: TextIO) -> None:
@@ -91,7 +91,7 @@ def write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> Non
         con.execute(f"COPY ({query.strip().rstrip(';')}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
         part.replace(path)
     except duckdb.Error as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     finally:
         part.unlink(missing_ok=True)
 
@@ -135,7 +135,7 @@ def _finite(value: object) -> object:
     return value
 
 
-def _refused(error: duckdb.Error) -> LakeError:
+def refused(error: duckdb.Error) -> LakeError:
     """DuckDB's error in one line, without the picture that points at the place."""
     lines = [line.strip() for line in str(error).splitlines()]
     text = " ".join(line for line in lines if line.strip("^"))
