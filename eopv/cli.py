@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from db.errors import EopvError
-from eopv import build, context, cube, dag, dataset, docs, explain, export, ingest, lineage, report, sample, services, sql, stac, status
+from eopv import build, context, cube, dag, dataset, docs, explain, export, ingest, lineage, plot, report, sample, services, sql, stac, status
 from eopv.console import Exit, configure_logging, err
 
 log = logging.getLogger(__name__)
@@ -34,6 +34,7 @@ app.command("lineage")(lineage.lineage)
 app.command("sql")(sql.sql)
 app.command("status")(status.status)
 app.command("export")(export.export)
+app.command("plot")(plot.plot)
 app.command("report")(report.report)
 app.add_typer(dataset.app, name="dataset")
 app.add_typer(stac.app, name="stac")

@@ -33,21 +33,25 @@ class Cells:
 
 
 def resolutions(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Number of cells by resolution of ``curated.pv_h3``; empty where it has not been built."""
+    """Number of cells with sites by resolution of ``curated.pv_h3``; empty where it has not been built."""
     if not has_table(con, "curated", "pv_h3"):
         return {}
-    return dict(con.execute("SELECT resolution, count(*) FROM lake.curated.pv_h3 GROUP BY 1 ORDER BY 1").fetchall())
+    return dict(
+        con.execute(
+            "SELECT resolution::INTEGER, count(*) FROM lake.curated.pv_h3 WHERE n_installations > 0 GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+    )
 
 
 def cells(con: duckdb.DuckDBPyConnection, resolution: int) -> Cells:
-    """The cells of one resolution of ``curated.pv_h3``."""
+    """The cells of one resolution of ``curated.pv_h3`` with sites; those that hold parts of sites only are left out."""
     cutting.register(con)
     outline = cutting.expression("ST_GeomFromWKB(h3_cell_to_boundary_wkb(cell))")
     table = con.execute(
         f"""
         SELECT h3_h3_to_string(cell) AS cell, n_installations::BIGINT AS n_installations, capacity_mw, area_m2,
             ST_AsWKB({outline})::BLOB AS wkb
-        FROM lake.curated.pv_h3 WHERE resolution = ? ORDER BY cell
+        FROM lake.curated.pv_h3 WHERE resolution = ? AND n_installations > 0 ORDER BY cell
         """,
         [resolution],
     ).to_arrow_table()
@@ -62,7 +66,8 @@ def boundaries(con: duckdb.DuckDBPyConnection, level: str = "country") -> list[N
     if not has_table(con, "staging", "stg_admin_areas"):
         return []
     found = con.execute(
-        "SELECT ST_AsWKB(geometry)::BLOB FROM lake.staging.stg_admin_areas WHERE level = ? AND geometry IS NOT NULL ORDER BY area_id",
+        "SELECT ST_AsWKB(geometry)::BLOB FROM lake.staging.stg_admin_areas"
+        " WHERE level = ? AND geometry IS NOT NULL ORDER BY area_id",
         [level],
     ).fetchall()
     shapes = shapely.from_wkb([wkb for (wkb,) in found])

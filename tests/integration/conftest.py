@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from acquisition_support import IMPATIENT
 from pgstac_server import PgstacServer
+from publish_lake import PublishLake, build_publish_lake
 from publishing import Publisher
 from repository_server import RepositoryServer
 from sample_lake import SampleLake, build_sample_lake
@@ -94,3 +95,9 @@ def gateway(pgstac: PgstacServer) -> Iterator[Gateway]:
     """What clients of the real STAC API server ask in its place, and what fails when told to."""
     with Gateway(behind=pgstac.url) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def publish_lake(sample_lake: SampleLake, tmp_path_factory: pytest.TempPathFactory) -> PublishLake:
+    """A copy of the sample's lake with restricted datasets, a hostile name and a boundary; read it, do not write to it."""
+    return build_publish_lake(sample_lake, tmp_path_factory.mktemp("publish") / "home")

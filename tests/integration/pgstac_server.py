@@ -16,28 +16,14 @@ from typing import Any, Self
 
 import httpx
 import psycopg
-import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from set_up_programs import set_up
 
 from db.services.process import LOOPBACK, tail, wait_until
 
 SET_UP = Path(__file__).with_name("set_up_stac_server.sh")
-CANNOT = 77
-"""Status of the set-up where the package manager cannot give PostgreSQL with PostGIS."""
 DATABASE = "stac"
 READY_S = 60.0
-
-
-def programs(set_up: Path = SET_UP) -> Path:
-    """Folder of the programs of a PostgreSQL that has PostGIS, installed where it is not there yet.
-
-    Where the package manager cannot give it, the test is skipped with the reason; in CI it fails.
-    """
-    done = subprocess.run([set_up], capture_output=True, text=True, check=False)
-    if done.returncode == CANNOT and os.environ.get("CI", "") in ("", "0", "false"):
-        pytest.skip(done.stderr.strip().splitlines()[-1])
-    assert done.returncode == 0, done.stderr
-    return Path(done.stdout.strip())
 
 
 class PgstacServer:
@@ -57,7 +43,7 @@ class PgstacServer:
         with ExitStack() as stack:
             folder = Path(tempfile.mkdtemp(prefix="eopv-pgstac-"))  # below pytest's folders only root may look
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            self.dsn = stack.enter_context(_postgres(programs(), folder))
+            self.dsn = stack.enter_context(_postgres(set_up(SET_UP), folder))
             database = PgstacDB(self.dsn)
             stack.callback(database.close)
             stack.callback(database.disconnect)

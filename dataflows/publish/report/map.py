@@ -12,63 +12,47 @@ import pyarrow as pa
 from bokeh.layouts import column, row
 from bokeh.models import (
     BoxZoomTool,
-    Checkbox,
-    ColorBar,
     ColumnDataSource,
     CustomJS,
     Div,
     GlyphRenderer,
     HoverTool,
     LayoutDOM,
-    LogColorMapper,
-    NumeralTickFormatter,
     PanTool,
     RadioButtonGroup,
     Range1d,
     ResetTool,
+    Toggle,
     WheelZoomTool,
 )
-from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
-from numpy.typing import NDArray
-from pyproj import Transformer
 
-from dataflows.publish import places
+from dataflows.publish.report.layers import CellLayers, draw_boundaries, draw_cells, projected, ticks, tooltip
 from dataflows.publish.report.sites_tables import SITES
 
 NAME = "map"
 SITES_NAME = "sites"
 SITE_COLOUR = "#cc0066"
 SITE_SIZE = 7
-BOUNDARY_COLOUR = "#6b6b6b"
 
 # What a browser still pans smoothly, and what keeps the page within some 20 MB
 MOST_SITES = 50_000
-MOST_CELLS = 20_000
 
-# Web Mercator ends at 85.06°
-LATITUDE_LIMIT_DEG = 85.0
 HEIGHT_PX = 560
 
 # A hexagon whose edge is less than so many pixels is too small to be told from its neighbours
 LEAST_EDGE_PX = 7
 MARGIN = 0.08
 
-_SITE_TOOLTIPS = [
-    ("site", "@name"),
-    ("capacity", "@capacity"),
-    ("year", "@year"),
-    ("place", "@place"),
-    ("mount", "@mount"),
-    ("datasets", "@datasets"),
-    ("id", "@id"),
-]
-_CELL_TOOLTIPS = [
-    ("H3 cell", "@cell"),
-    ("sites", "@n_installations{0,0}"),
-    ("capacity", "@capacity_mw{0,0.0} MW"),
-    ("area", "@area_km2{0,0.00} km²"),
-]
+_TOLD = {
+    "site": "name",
+    "capacity": "capacity",
+    "year": "year",
+    "place": "place",
+    "mount": "mount",
+    "datasets": "datasets",
+    "id": "id",
+}
 
 # Keeps a metre as long in both directions, whatever the page's width, by showing more of the one that has room; then shows the
 # cells of the resolution chosen, or, if the choice is automatic, the finest that can still be told apart
@@ -93,7 +77,10 @@ if (shown < 0) {
   edges_m.forEach((edge_m, i) => { if (edge_m / metres_per_pixel >= least_px) shown = i })
 }
 cells.forEach((renderer, i) => { renderer.visible = i === shown })
-if (cells.length) colours.high = greatest[shown]
+if (cells.length) {
+  colours.high = greatest[shown]
+  ticker.ticks = ticks[shown]
+}
 said.text = cells.length ? `Cells of H3 resolution ${resolutions[shown]}` : ""
 """
 
@@ -135,20 +122,15 @@ def site_map(con: duckdb.DuckDBPyConnection) -> Map:
     plot.toolbar.active_scroll = wheel
     plot.toolbar.logo = None
     _fit(plot, sites)
-    cells = _draw_cells(plot, con, notes)
-    _draw_boundaries(plot, con, notes)
+    cells = draw_cells(plot, con, notes)
+    draw_boundaries(plot, con, notes)
     dots = plot.scatter("x", "y", source=ColumnDataSource(sites), name=SITES_NAME, size=SITE_SIZE, color=SITE_COLOUR)
     dots.glyph.line_color = "white"
     dots.glyph.line_width = 0.5
-    plot.add_tools(HoverTool(renderers=[dots], tooltips=_SITE_TOOLTIPS, description="Hover: sites"))
+    plot.add_tools(
+        HoverTool(renderers=[dots], tooltips=tooltip(_TOLD, "about-site"), attachment="above", description="Hover: sites")
+    )
     return Map(_with_controls(plot, cells, dots), tuple(notes))
-
-
-def _projected(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Longitude and latitude in degrees as metres of EPSG:3857; shape (n, 2) to (n, 2)."""
-    to = Transformer.from_crs("EPSG:4326", "EPSG:3857", always_xy=True)
-    limited = np.clip(coordinates[:, 1], -LATITUDE_LIMIT_DEG, LATITUDE_LIMIT_DEG)
-    return np.stack(to.transform(coordinates[:, 0], limited), axis=1)
 
 
 def _sites(con: duckdb.DuckDBPyConnection, notes: list[str]) -> dict[str, Any]:
@@ -158,20 +140,20 @@ def _sites(con: duckdb.DuckDBPyConnection, notes: list[str]) -> dict[str, Any]:
         SELECT installation_id AS id, coalesce(name, '(no name)') AS name, centroid_lon_deg, centroid_lat_deg,
             coalesce(round(capacity_mw, 2)::VARCHAR || ' MW (AC)', 'unknown') AS capacity,
             coalesce(installed_year::VARCHAR, 'unknown') AS year, mount, array_to_string(datasets, ', ') AS datasets,
-            coalesce(nullif(concat_ws(', ', county_name, region_name, coalesce(country_name, country_code)), ''), 'unknown') AS place
+            coalesce(nullif(concat_ws(', ', county_name, region_name, coalesce(country_name, country_code)), ''), 'unknown')
+                AS place
         FROM {SITES} WHERE centroid_lon_deg IS NOT NULL
         ORDER BY capacity_mw DESC NULLS LAST, area_m2 DESC NULLS LAST, installation_id LIMIT {MOST_SITES}
         """
     ).to_arrow_table()
     (total, without) = con.execute(f"SELECT count(*), count(*) - count(centroid_lon_deg) FROM {SITES}").fetchone() or (0, 0)
     if total - without > len(found):
-        notes.append(
-            f"Of {total - without:,} sites the {len(found):,} largest by capacity and area are drawn one by one; the cells hold all."
-        )
+        drawn = f"the {len(found):,} largest by capacity and area are drawn one by one"
+        notes.append(f"Of {total - without:,} sites {drawn}; the cells hold all.")
     if without:
         notes.append(f"{without:,} sites have no place and are not on the map.")
     lon, lat = (found[name].to_numpy() for name in ("centroid_lon_deg", "centroid_lat_deg"))
-    xy = _projected(np.stack([lon, lat], axis=1))
+    xy = projected(np.stack([lon, lat], axis=1))
     columns = {name: found[name].to_pylist() for name in found.column_names if not name.startswith("centroid")}
     return {"x": xy[:, 0], "y": xy[:, 1], **columns}
 
@@ -188,79 +170,20 @@ def _fit(plot: figure, sites: dict[str, Any]) -> None:
         axis.update(start=low - margin, end=high + margin)
 
 
-def _draw_cells(plot: figure, con: duckdb.DuckDBPyConnection, notes: list[str]) -> list[tuple[int, GlyphRenderer]]:
-    there = places.resolutions(con)
-    if not there:
-        notes.append("There are no cells to show: curated.pv_h3 is missing or empty; 'eopv build' makes it.")
-    drawn: list[tuple[int, GlyphRenderer]] = []
-    bar: ColorBar | None = None
-    for resolution, count in there.items():
-        if count > MOST_CELLS:
-            notes.append(
-                f"Resolution {resolution} has {count:,} cells, too many for a page; export them with 'eopv export pv_h3'."
-            )
-            continue
-        cells = places.cells(con, resolution)
-        rings, owner = places.outlines(cells.shapes)
-        projected = [_projected(ring) for ring in rings]
-        taken = cells.table.take(owner)
-        sites = taken["n_installations"].to_numpy()
-        colours = LogColorMapper(palette=Cividis256, low=1, high=max(int(sites.max()), 2))
-        source = ColumnDataSource(
-            {
-                "xs": [ring[:, 0].round(1) for ring in projected],
-                "ys": [ring[:, 1].round(1) for ring in projected],
-                "cell": taken["cell"].to_pylist(),
-                "n_installations": sites,
-                "capacity_mw": taken["capacity_mw"].to_numpy(zero_copy_only=False).astype(float),
-                "area_km2": taken["area_m2"].to_numpy(zero_copy_only=False).astype(float) / 1e6,
-            }
-        )
-        renderer = plot.patches(
-            "xs",
-            "ys",
-            source=source,
-            name=f"cells-{resolution}",
-            fill_color={"field": "n_installations", "transform": colours},
-            fill_alpha=0.75,
-            line_color="white",
-            line_width=0.5,
-            visible=not drawn,
-        )
-        plot.add_tools(
-            HoverTool(
-                renderers=[renderer],
-                tooltips=_CELL_TOOLTIPS,
-                point_policy="follow_mouse",
-                description=f"Hover: cells {resolution}",
-                visible=False,
-            )
-        )
-        if bar is None:
-            bar = renderer.construct_color_bar(title="sites in a cell", width=12, location=(0, 0))
-            plot.add_layout(bar, "right")
-        drawn.append((resolution, renderer))
-    return drawn
-
-
-def _draw_boundaries(plot: figure, con: duckdb.DuckDBPyConnection, notes: list[str]) -> None:
-    rings = [_projected(ring) for ring in places.boundaries(con)]
-    if not rings:
-        notes.append("The lake knows no boundaries; 'eopv context ingest' brings them.")
-    source = ColumnDataSource({"xs": [ring[:, 0].round(1) for ring in rings], "ys": [ring[:, 1].round(1) for ring in rings]})
-    plot.multi_line("xs", "ys", source=source, name="boundaries", color=BOUNDARY_COLOUR, line_width=0.8)
-
-
-def _with_controls(plot: figure, cells: list[tuple[int, GlyphRenderer]], dots: GlyphRenderer) -> LayoutDOM:
-    labels = ["automatic", *(str(resolution) for resolution, _ in cells)]
+def _with_controls(plot: figure, cells: CellLayers, dots: GlyphRenderer) -> LayoutDOM:
+    labels = ["automatic", *map(str, cells.resolutions)]
     choice = RadioButtonGroup(labels=labels, active=0, name="resolution")
     said = Div(text="", name="shown")
     show = CustomJS(
         args={
             "plot": plot,
-            "cells": [renderer for _, renderer in cells],
-            "resolutions": [resolution for resolution, _ in cells],
-            "edges_m": [h3.average_hexagon_edge_length(resolution, unit="m") for resolution, _ in cells],
+            "cells": list(cells.renderers),
+            "colours": cells.colours,
+            "greatest": list(cells.greatest),
+            "ticker": cells.ticker,
+            "ticks": [ticks(most) for most in cells.greatest],
+            "resolutions": list(cells.resolutions),
+            "edges_m": [h3.average_hexagon_edge_length(resolution, unit="m") for resolution in cells.resolutions],
             "least_px": LEAST_EDGE_PX,
             "choice": choice,
             "said": said,
@@ -272,9 +195,8 @@ def _with_controls(plot: figure, cells: list[tuple[int, GlyphRenderer]], dots: G
     for size in ("inner_width", "inner_height"):
         plot.js_on_change(size, show)
     choice.js_on_change("active", show)
-    toggle = Checkbox(label="sites", active=True, name="toggle-sites")
+    toggle = Toggle(label="Sites", active=True, name="toggle-sites")
     toggle.js_link("active", dots, "visible")
-    controls = row(
-        Div(text="Resolution of the cells:"), choice, toggle, said, sizing_mode="stretch_width", styles={"flex-wrap": "wrap"}
-    )
+    words = Div(text="Resolution of the cells:")
+    controls = row(words, choice, toggle, said, sizing_mode="stretch_width", styles={"flex-wrap": "wrap"})
     return column(controls, plot, sizing_mode="stretch_width")

@@ -97,7 +97,7 @@ def _figures(con: duckdb.DuckDBPyConnection) -> list[tuple[str, str]]:
     return [
         ("Sites", f"{sites:,}"),
         ("Parts of sites", f"{parts:,}"),
-        ("Capacity known", f"{capacity or 0:,.0f} MW (AC)"),
+        ("Capacity known, AC", f"{capacity or 0:,.0f} MW"),
         ("Area known", f"{area or 0:,.1f} km²"),
         ("Observations", f"{observations or 0:,}"),
         ("Datasets", f"{datasets:,}"),
@@ -109,7 +109,7 @@ def _sections(con: duckdb.DuckDBPyConnection) -> list[Section]:
         Section(
             "sites",
             "Sites",
-            "Counted and summed are sites that are no part of another one, so that phases and roofs of a plant are not counted twice.",
+            "Counted and summed are sites that are no part of another one, so that phases and roofs of a plant count once.",
             sites_tables(con),
         ),
         Section(

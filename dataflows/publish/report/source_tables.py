@@ -48,7 +48,8 @@ def provenance_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
                 Heading("Citation"),
             ),
             """
-            SELECT dataset, vintage, n_observations, total_area_m2 / 1e6, total_capacity_mw, licence, commercial_use, doi, citation
+            SELECT dataset, vintage, n_observations, total_area_m2 / 1e6, total_capacity_mw, licence, commercial_use, doi,
+                citation
             FROM lake.curated.dataset_summary ORDER BY dataset
             """,
         )
@@ -114,7 +115,8 @@ def quality_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
             ),
             """
             SELECT dataset_a, dataset_b, n_installations_a, n_installations_b, n_installations_shared, 100 * share_of_a
-            FROM lake.curated.pv_dataset_overlap WHERE dataset_a < dataset_b ORDER BY n_installations_shared DESC, dataset_a, dataset_b
+            FROM lake.curated.pv_dataset_overlap WHERE dataset_a < dataset_b
+            ORDER BY n_installations_shared DESC, dataset_a, dataset_b
             """,
         ),
         table(
@@ -123,7 +125,8 @@ def quality_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
             "Links between observations, and why some were refused",
             (Heading("Rule"), Heading("Outcome"), Heading("Links", 0), Heading("Mean match probability", 3)),
             """
-            SELECT rule_id, CASE WHEN accepted THEN 'accepted' ELSE coalesce('refused: ' || refusal, 'refused') END AS outcome,
+            SELECT rule_id,
+                CASE WHEN accepted THEN 'accepted' ELSE coalesce('refused: ' || refusal, 'refused') END AS outcome,
                 count(*), avg(match_probability)
             FROM lake.curated.pv_links GROUP BY ALL ORDER BY count(*) DESC, rule_id, outcome
             """,
@@ -134,7 +137,8 @@ def quality_tables(con: duckdb.DuckDBPyConnection) -> tuple[Table, ...]:
             "Steps that failed in each dataset's last run",
             (Heading("Dataset"), Heading("Step"), Heading("Kind"), Heading("What happened"), Heading("When")),
             """
-            SELECT dataset, step, error_kind, error_message, strftime(started_at, '%Y-%m-%d %H:%M') FROM lake.landing.ingest_outcomes
+            SELECT dataset, step, error_kind, error_message, strftime(started_at, '%Y-%m-%d %H:%M')
+            FROM lake.landing.ingest_outcomes
             QUALIFY started_at = max(started_at) OVER (PARTITION BY dataset) AND status = 'failed' ORDER BY dataset, step
             """,
         ),
