@@ -61,8 +61,7 @@ def unit(column: str) -> str | None:
 def describe(source: Source, lake: Settings) -> Description:
     """The texts of a table: from the manifest of the last build, else of a parse; empty where dbt does not know it."""
     manifest = lake.home / "dbt" / "target" / "manifest.json"
-    found = _read(manifest, source)
-    if found is None:
+    if not manifest.exists():
         from dataflows.elt import run_dbt  # dbt takes seconds to import
 
         try:
@@ -70,13 +69,10 @@ def describe(source: Source, lake: Settings) -> Description:
         except BuildError as error:
             log.warning("columns are not described: %s", error)
             return Description()
-        found = _read(manifest, source)
-    return found or Description()
+    return _read(manifest, source)
 
 
-def _read(manifest: Path, source: Source) -> Description | None:
-    if not manifest.exists():
-        return None
+def _read(manifest: Path, source: Source) -> Description:
     content = json.loads(manifest.read_text(encoding="utf-8"))
     for node in [*content["nodes"].values(), *content["sources"].values()]:
         if node["resource_type"] in ("model", "seed", "source") and (node["schema"], node["name"]) == (
@@ -85,7 +81,7 @@ def _read(manifest: Path, source: Source) -> Description | None:
         ):
             columns = {name: _one_line(column["description"]) for name, column in node["columns"].items()}
             return Description(_one_line(node["description"]), columns)
-    return None
+    return Description()
 
 
 def _one_line(text: str) -> str:

@@ -17,6 +17,7 @@ from db.sql import identifier, literal
 
 BATCH_ROWS = 20_000
 CRS = "EPSG:4326"
+VIEW = "eopv_exported"
 
 # Decimals of a degree in GeoJSON: RFC 7946 advises against more than these for what maps show; a ninth is 0.1 mm
 GEOJSON_DECIMALS = 9
@@ -131,14 +132,11 @@ def _write_csv(con: duckdb.DuckDBPyConnection, query: Query, path: Path) -> int:
 
 
 def _write_geoparquet(con: duckdb.DuckDBPyConnection, query: Query, path: Path) -> int:
-    view = identifier("temp", "main", "eopv_exported")
     selected = ", ".join([*query.attributes, f"{query.geometry} AS geometry"])
-    con.execute(f"CREATE OR REPLACE TEMP VIEW eopv_exported AS SELECT {selected} FROM {query.source}")
-    try:
-        geoparquet.export(con, view, path, query.title)
-        (count,) = con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchone() or (0,)
-    finally:
-        con.execute(f"DROP VIEW IF EXISTS {view}")
+    # It ends with the connection; after an error, the transaction would not let it be dropped
+    con.execute(f"CREATE OR REPLACE TEMP VIEW {VIEW} AS SELECT {selected} FROM {query.source}")
+    geoparquet.export(con, identifier("temp", "main", VIEW), path, query.title)
+    (count,) = con.execute("SELECT num_rows FROM parquet_file_metadata(?)", [str(path)]).fetchone() or (0,)
     return int(count)
 
 
