@@ -10,7 +10,25 @@ import typer
 from rich.markup import escape
 
 from db.errors import EopvError
-from eopv import build, context, cube, dag, dataset, docs, explain, export, ingest, lineage, plot, report, sample, services, sql, stac, status
+from eopv import (
+    build,
+    context,
+    cube,
+    dag,
+    dataset,
+    docs,
+    explain,
+    export,
+    ingest,
+    lineage,
+    plot,
+    report,
+    sample,
+    services,
+    sql,
+    stac,
+    status,
+)
 from eopv.console import Exit, configure_logging, err
 
 log = logging.getLogger(__name__)

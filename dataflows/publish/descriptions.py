@@ -34,7 +34,7 @@ UNITS = {
     "_share": "1",
     "_year": "year",
 }
-_QUALIFIED = re.compile(r"_(dc|ac|estimated|low|high|added|removed|cumulative|total|mean|median)$")
+_QUALIFIED = re.compile(r"_(dc|ac|estimated|low|high|best|known|added|removed|undated|cumulative|total|mean|median)$")
 
 
 @dataclass(frozen=True)

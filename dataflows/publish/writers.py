@@ -150,7 +150,7 @@ def _write_ogr(con: duckdb.DuckDBPyConnection, query: Query, kind: ExportFormat,
     where = f" WHERE {query.geometry} IS NOT NULL AND NOT ST_IsEmpty({query.geometry})" if kind is ExportFormat.PMTILES else ""
     inner = f"SELECT {selected} FROM (FROM {query.source}){where}"
     (count,) = con.execute(f"SELECT count(*) FROM (FROM {query.source}){where}").fetchone() or (0,)
-    reader = con.execute(inner).fetch_record_batch(BATCH_ROWS)
+    reader = con.execute(inner).to_arrow_reader(BATCH_ROWS)
     dataset_options, layer_options = _options(kind, query, there, zooms)
     try:
         write_arrow(

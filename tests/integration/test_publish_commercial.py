@@ -17,7 +17,7 @@ from dataflows.publish.formats import ExportFormat
 from db.errors import NotSeparableError
 from db.settings import using
 
-LINEAGES = 40
+LINEAGES = 8
 
 
 @pytest.fixture(scope="module")
