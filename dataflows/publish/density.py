@@ -175,7 +175,7 @@ def _limits(shapes: list[NDArray[np.float64]]) -> NDArray[np.float64]:
 def _size(shapes: list[NDArray[np.float64]], panels: int) -> tuple[float, float]:
     west, east, south, north = _limits(shapes)
     shape = np.clip((north - south) / (east - west), 0.3, 2.0)
-    width = INCHES if panels == 1 else INCHES * 1.3
+    width = INCHES * (0.8 if panels == 1 else 1.3)
     return width, width / panels * shape + 1.4
 
 

@@ -70,12 +70,12 @@ def test_other_tables_of_single_observations(publish_lake: PublishLake, tmp_path
     found = pd.read_csv(done.file, low_memory=False)
     whole = publish_lake.frame(f"FROM curated.{table}")
     own = [name for name in ("dataset", "dataset_a", "dataset_b") if name in whole]
-    free = ~whole[own].isin(LICENCES).any(axis=1)
+    free = ~whole[own].isin(list(LICENCES)).any(axis=1)
     if "installation_id" in whole:
         bad = whole[whole.dataset.isin(LICENCES)].installation_id
         free &= ~whole.installation_id.isin(bad)
     assert len(found) == free.sum() == done.rows
-    assert not found[own].isin(LICENCES).any(axis=None)
+    assert not found[own].isin(list(LICENCES)).any(axis=None)
     assert done.left_out == len(whole) - len(found)
 
 
