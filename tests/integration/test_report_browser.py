@@ -171,7 +171,7 @@ def test_tables_are_what_sql_says(report: ReportPage, publish_lake: PublishLake)
     for year, total in years.iterrows():
         assert rows[str(int(year))][0] == total.sites
         assert (rows[str(int(year))][1] or 0) == pytest.approx(total.capacity)
-    countries = own.country_code.fillna("unknown").value_counts()
+    countries = own.country_name.fillna(own.country_code).fillna("unknown").value_counts()
     assert {row[0]: row[1] for row in report.rows("countries")} == countries.to_dict()
     largest = own.sort_values(["capacity_mw", "installation_id"], ascending=[False, True]).head(20)
     assert [row[1] for row in report.rows("largest")] == largest.installation_id.tolist()
