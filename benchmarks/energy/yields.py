@@ -60,8 +60,8 @@ def measure(out: Console) -> dict[str, Any]:
 def _speed(out: Console) -> dict[str, Any]:
     with connect(read_only=True, lake=real_lake()) as con:
         places = con.sql(
-            "SELECT observation_id AS installation_id, centroid_lon_deg AS lon_deg, centroid_lat_deg AS lat_deg, axis, tilt_deg,"
-            " azimuth_deg FROM lake.prepared.prep_pv_observations WHERE geometry IS NOT NULL"
+            "SELECT observation_id AS installation_id, centroid_lon_deg AS lon_deg, centroid_lat_deg AS lat_deg, axis,"
+            " tilt_deg, azimuth_deg FROM lake.prepared.prep_pv_observations WHERE geometry IS NOT NULL"
         ).df()
     started = process_time()
     made = _yearly(places.assign(dc_ac_ratio=1.26, capacity_mw_dc_best=1.0, capacity_rule="dc"))
