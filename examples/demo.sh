@@ -46,5 +46,8 @@ ask "
   FROM curated.pv_timeseries WHERE variable = 'ndvi' AND installation_id = '$shown' ORDER BY period"
 run lineage "$shown"
 run cube preview "$shown" -o "$EOPV_HOME/preview.png"
-printf '\nThe lake is in %s (%d s). Ask it more:\n  EOPV_HOME=%s .venv/bin/eopv sql "FROM curated.dataset_summary"\n  EOPV_HOME=%s .venv/bin/eopv cube open\nThe picture is %s\n' \
-  "$EOPV_HOME" "$((SECONDS - started))" "$EOPV_HOME" "$EOPV_HOME" "$EOPV_HOME/preview.png"
+run export pv_installations -f geojson --licence commercial -o "$EOPV_HOME/pv_installations.geojson"
+run plot pv_h3 -o "$EOPV_HOME/pv_h3.png"
+run report -o "$EOPV_HOME/report.html"
+printf '\nThe lake is in %s (%d s). Ask it more:\n  EOPV_HOME=%s .venv/bin/eopv sql "FROM curated.dataset_summary"\n  EOPV_HOME=%s .venv/bin/eopv cube open\nThe picture is %s, the page %s\n' \
+  "$EOPV_HOME" "$((SECONDS - started))" "$EOPV_HOME" "$EOPV_HOME" "$EOPV_HOME/preview.png" "$EOPV_HOME/report.html"
