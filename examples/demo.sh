@@ -28,7 +28,7 @@ ask "
   SELECT dataset, geometry_status, source_file, source_row, substr(source_sha256, 1, 12) AS sha256
   FROM curated.pv_observations WHERE geometry_status != 'valid' ORDER BY dataset, source_row LIMIT 8"
 ask "
-  SELECT region_name, mount, count(*) AS installations, round(sum(area_m2) / 1e6, 2) AS area_km2, mode(land_cover) AS land_cover
+  SELECT region_name, mount, count(*) AS installations, round(sum(area_m2) / 1e4, 1) AS area_ha, mode(land_cover) AS land_cover
   FROM curated.pv_installations WHERE part_of IS NULL GROUP BY ALL ORDER BY ALL"
 ask "
   SELECT coalesce(county_name, 'no county') AS county, count(*) AS installations,
