@@ -37,6 +37,7 @@ def blocks(page: str, *languages: str) -> list:
             "docs/querying.md",
             "docs/architecture.md",
             "docs/entity-resolution.md",
+            "docs/administrative-areas.md",
             "docs/marts.md",
             "docs/land-and-buildings.md",
             "docs/operations.md",
