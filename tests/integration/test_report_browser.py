@@ -78,6 +78,9 @@ def test_every_site_is_where_it_belongs(report: ReportPage, sites: pd.DataFrame)
     assert len(found) == len(sites)
     assert found.all()
     view = report.view()
+    # The map is fitted to the sites: they reach from edge to edge, but for a margin, in one direction
+    used = [np.ptp(sites.x) / (view.east - view.west), np.ptp(sites.y) / (view.north - view.south)]
+    assert 0.8 < max(used) < 0.95
     assert (view.east - view.west) / view.width == pytest.approx((view.north - view.south) / view.height, rel=1e-3)
     frame = report.image()[round(view.top) : round(view.top + view.height), round(view.left) : round(view.left + view.width)]
     assert 0.001 < near(frame, MAGENTA).mean() < 0.1

@@ -9,6 +9,7 @@ import duckdb
 import h3
 import numpy as np
 import pyarrow as pa
+from bokeh.events import Reset
 from bokeh.layouts import column, row
 from bokeh.models import (
     BoxZoomTool,
@@ -54,21 +55,26 @@ _TOLD = {
     "id": "id",
 }
 
-# Keeps a metre as long in both directions, whatever the page's width, by showing more of the one that has room; then shows the
-# cells of the resolution chosen, or, if the choice is automatic, the finest that can still be told apart
-_SHOW_CELLS = """
+# Keeps a metre as long in both directions, whatever the page's width, by showing more of the one that has room. It starts from
+# what was last asked for, not from its own result, because a page takes several sizes before it has its last one.
+_FIT = """
 const {x_range, y_range} = plot
+const now = [x_range.start, x_range.end, y_range.start, y_range.end]
+if (!plot._fitted || plot._fitted.some((edge, i) => edge !== now[i])) plot._wanted = now
 const [width, height] = [plot.inner_width, plot.inner_height]
-const spans = [(x_range.end - x_range.start) / width, (y_range.end - y_range.start) / height]
-const span = Math.max(...spans)
-if (width > 0 && height > 0 && span > 1.001 * Math.min(...spans)) {
-  for (const [range, length] of [[x_range, width], [y_range, height]]) {
-    const [middle, half] = [(range.start + range.end) / 2, span * length / 2]
-    range.setv({start: middle - half, end: middle + half})
-  }
-  return
+const [west, east, south, north] = plot._wanted
+if (width > 0 && height > 0) {
+  const half = Math.max((east - west) / width, (north - south) / height) / 2
+  const [x, y] = [(west + east) / 2, (south + north) / 2]
+  plot._fitted = [x - half * width, x + half * width, y - half * height, y + half * height]
+  x_range.setv({start: plot._fitted[0], end: plot._fitted[1]})
+  y_range.setv({start: plot._fitted[2], end: plot._fitted[3]})
 }
-const {start, end} = x_range
+"""
+
+# Shows the cells of the resolution chosen, or, if the choice is automatic, the finest that can still be told apart
+_SHOW_CELLS = """
+const {start, end} = plot.x_range
 const latitude = Math.atan(Math.sinh((plot.y_range.start + plot.y_range.end) / 2 / 6378137))
 const metres_per_pixel = (end - start) / Math.max(plot.inner_width, 1) * Math.cos(latitude)
 let shown = choice.active - 1
@@ -190,10 +196,11 @@ def _with_controls(plot: figure, cells: CellLayers, dots: GlyphRenderer) -> Layo
         },
         code=_SHOW_CELLS,
     )
-    for changed in (plot.x_range, plot.y_range):
-        changed.js_on_change("end", show)
+    fit = CustomJS(args={"plot": plot}, code=_FIT)
     for size in ("inner_width", "inner_height"):
-        plot.js_on_change(size, show)
+        plot.js_on_change(size, fit, show)
+    plot.js_on_event(Reset, fit)
+    plot.x_range.js_on_change("end", show)
     choice.js_on_change("active", show)
     toggle = Toggle(label="Sites", active=True, name="toggle-sites")
     toggle.js_link("active", dots, "visible")
