@@ -1,4 +1,4 @@
-"""Where sites are, measured: ``python -m benchmarks.context [join] [agreement]``."""
+"""Where sites are, measured: ``python -m benchmarks.context [join] [agreement] [overlay]``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.context import agreement, join, points, queries
+from benchmarks.context import agreement, join, overlay, points, queries
 from benchmarks.context.boundaries import boundaries
 from benchmarks.measuring import Measurement, in_child, least_disturbed, medians, warm
 from benchmarks.reporting import CACHE, MIB, RESULTS, console, store
@@ -147,9 +147,16 @@ def measured_agreement(chosen: argparse.Namespace, out: Console) -> dict[str, An
     return agreement.measured(chosen.cache.resolve(), out)
 
 
+def measured_overlay(chosen: argparse.Namespace, out: Console) -> dict[str, Any]:
+    """Shares of sites on as many buildings, at the numbers of points up to a million."""
+    counts = [count for count in chosen.counts if count <= max(overlay.COUNTS)]
+    return overlay.measured(chosen.cache.resolve(), out, counts, chosen.attempts)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace, Console], dict[str, Any]]] = {
     "join": measured_join,
     "agreement": measured_agreement,
+    "overlay": measured_overlay,
 }
 
 
