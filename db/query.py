@@ -88,6 +88,10 @@ def write_parquet(con: duckdb.DuckDBPyConnection, query: str, path: Path) -> Non
     """A Parquet file (zstd; GeoParquet where there is a geometry), replaced at once or not at all."""
     part = path.with_name(f".{path.name}.{uuid.uuid4().hex}.part")
     try:
+        # What comes before the query, such as SET VARIABLE
+        *before, query = [statement.query for statement in con.extract_statements(query)]
+        for statement in before:
+            con.execute(statement)
         con.execute(f"COPY ({query.strip().rstrip(';')}) TO {literal(str(part))} (FORMAT parquet, COMPRESSION zstd)")
         part.replace(path)
     except duckdb.Error as error:

@@ -13,13 +13,17 @@ from eopv.console import out, table
 
 
 def sql(
-    query: Annotated[str, typer.Argument(help="A query; tables are schema.table, e.g. curated.pv_observations.")],
+    query: Annotated[str | None, typer.Argument(help="A query; tables are schema.table, e.g. curated.pv_observations.")] = None,
+    file: Annotated[Path | None, typer.Option(exists=True, dir_okay=False, help="Take the query from a file.")] = None,
     result_format: Annotated[ResultFormat, typer.Option("--format", "-f", help="How to write it.")] = ResultFormat.TABLE,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; default: standard output.")] = None,
     as_of: Annotated[str | None, typer.Option(help="A snapshot id or a time: read the lake as it was.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Rows to show as a table; other formats give all.")] = 50,
 ) -> None:
     """Run a read-only query on the lake. Geometries come as WKT (csv, table), GeoJSON (json) or GeoParquet (parquet)."""
+    if (query is None) == (file is None):
+        raise typer.BadParameter("give a query, or a file with --file.")
+    query = query if file is None else file.read_text(encoding="utf-8")
     with connect(read_only=True, as_of=as_of) as con:
         if result_format is not ResultFormat.TABLE or output is not None:
             kind = ResultFormat.CSV if result_format is ResultFormat.TABLE else result_format
