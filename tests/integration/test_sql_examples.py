@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sql_examples_of_places
+import sql_examples_of_sources
 from sample_lake import SampleLake
-from sql_example_checks import CHECKS, Lake
+from sql_example_support import Lake
 from typer.testing import CliRunner
 
 from db import connect
@@ -16,6 +19,13 @@ from eopv.cli import app
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs" / "sql"
 EXAMPLES = sorted(FOLDER.glob("*.sql"))
+# A function of the query's name
+CHECKS = {
+    name: check
+    for module in (sql_examples_of_places, sql_examples_of_sources)
+    for name, check in inspect.getmembers(module, inspect.isfunction)
+    if check.__module__ == module.__name__
+}
 HEADER = re.compile(r"-- Question: .+\?[^\n]*\n-- Shows: .+\n(--     .+\n)*(-- Parameters: .+\n)?(?!--)")
 
 

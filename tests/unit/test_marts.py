@@ -75,7 +75,8 @@ def built(con: duckdb.DuckDBPyConnection, sites: list[dict[str, Any]], *models: 
         CREATE OR REPLACE TABLE pv_installations (
             installation_id VARCHAR, part_of VARCHAR, h3_r8 UBIGINT, mount VARCHAR, geometry_kind VARCHAR, area_m2 DOUBLE,
             capacity_mw DOUBLE, installed_year INTEGER, confidence DOUBLE, country_code VARCHAR, country_name VARCHAR,
-            country_id VARCHAR, region_code VARCHAR, region_name VARCHAR, region_id VARCHAR, county_name VARCHAR, county_id VARCHAR
+            country_id VARCHAR, region_code VARCHAR, region_name VARCHAR, region_id VARCHAR, county_name VARCHAR,
+            county_id VARCHAR
         )
     """)
     columns = ("h3_r8", "mount", "geometry_kind", "area_m2", "capacity_mw", "installed_year", "confidence")
