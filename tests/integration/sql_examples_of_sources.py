@@ -159,3 +159,17 @@ def estimated_capacity(rows: Rows, lake: Lake) -> None:
         # Between 10 and 250 W/m², whatever the site
         density = 1e6 * row["capacity_mw_dc_estimated"] / row["area_m2"]
         assert 10 < density < 250
+
+
+def energy_by_region(rows: Rows, lake: Lake) -> None:
+    site = {one["installation_id"]: one for one in lake.sites()}
+    yields = [one for one in lake.rows("FROM curated.pv_energy_yield") if one["installation_id"] in site]
+    assert sum(row["sites"] for row in rows) == len({one["installation_id"] for one in yields})
+    for row in rows:
+        of_region = [one for one in yields if site[one["installation_id"]]["region_name"] == row["region_name"]]
+        # The months are another path to the year
+        months = math.fsum(one["energy_mwh"] for one in of_region if one["month"] is not None)
+        assert row["energy_gwh"] == pytest.approx(months / 1000, rel=1e-3, abs=0.06)
+        assert row["energy_gwh_low"] <= row["energy_gwh"] <= row["energy_gwh_high"]
+        assert 700 < row["specific_yield_kwh_kwp"] < 2500
+    assert len(rows) > 1
