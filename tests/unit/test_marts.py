@@ -98,7 +98,7 @@ def total(sites: list[dict[str, Any]], column: str) -> float:
     return math.fsum(site[column] or 0 for site in sites)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(sites=SITES)
 def test_cells_hold_their_sites_and_their_children(con: duckdb.DuckDBPyConnection, sites: list[dict[str, Any]]) -> None:
     held = defaultdict(list)
@@ -131,7 +131,7 @@ def test_cells_hold_their_sites_and_their_children(con: duckdb.DuckDBPyConnectio
             assert row["n_installations"] == sum(rows[child]["n_installations"] for child in children)
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(sites=SITES)
 def test_areas_and_years_add_up(con: duckdb.DuckDBPyConnection, sites: list[dict[str, Any]]) -> None:
     held = defaultdict(list)
@@ -166,7 +166,7 @@ def test_areas_and_years_add_up(con: duckdb.DuckDBPyConnection, sites: list[dict
         assert row["capacity_mw_per_km2"] is None
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(sites=SITES)
 def test_growth_has_every_year_once(con: duckdb.DuckDBPyConnection, sites: list[dict[str, Any]]) -> None:
     alone = [site for site in sites if not site["is_part"]]

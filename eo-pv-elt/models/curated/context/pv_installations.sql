@@ -2,10 +2,11 @@
 select
     sites.* exclude (confidence, n_observations, datasets, licence, commercial_use, first_seen_snapshot, last_changed_snapshot),
     -- in which administrative areas
-    coalesce(admin.country_code, sites.country_iso3) as country_code,
+    -- what is published counts where no boundary is known, not where that of a country without a code is
+    case when admin.country_id is null then sites.country_iso3 else admin.country_code end as country_code,
     admin.country_name,
     admin.country_id,
-    case when admin.country_code is null and sites.country_iso3 is not null then 'published' else admin.country_match end as country_match,
+    case when admin.country_id is null and sites.country_iso3 is not null then 'published' else admin.country_match end as country_match,
     admin.region_code,
     admin.region_name,
     admin.region_id,

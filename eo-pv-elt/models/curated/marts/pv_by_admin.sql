@@ -2,8 +2,8 @@ with sites as (
     select
         installation_id,
         installed_year as year,
-        coalesce(country_code, 'unknown') as country,
-        coalesce(region_id, 'unknown') as region,
+        coalesce(country_code, country_id, 'unknown') as country,
+        coalesce(region_code, region_id, 'unknown') as region,
         coalesce(county_id, 'unknown') as county,
         country_code,
         country_name,
@@ -34,15 +34,15 @@ summed as (
         region,
         county,
         year,
-        -- the same for all of an area, but where its country is known from a source only
-        max(country_code) as country_code,
-        max(country_name) as country_name,
-        max(country_id) as country_id,
-        max(region_code) as region_code,
-        max(region_name) as region_name,
-        max(region_id) as region_id,
-        max(county_name) as county_name,
-        max(county_id) as county_id,
+        -- of most of its sites: where a boundary of one source ends, those of another may take over
+        mode(country_code order by country_code) as country_code,
+        mode(country_name order by country_name) as country_name,
+        mode(country_id order by country_id) as country_id,
+        mode(region_code order by region_code) as region_code,
+        mode(region_name order by region_name) as region_name,
+        mode(region_id order by region_id) as region_id,
+        mode(county_name order by county_name) as county_name,
+        mode(county_id order by county_id) as county_id,
         {{ summed_sites() | indent(8) }}
     from sites
     group by grouping sets (

@@ -10,7 +10,7 @@ areas as (
     select
         kind,
         area,
-        max(area_id) as area_id,
+        mode(area_id order by area_id) as area_id,
         count(*) as n_installations,
         -- around the antimeridian, longitudes go on beyond 180°
         st_convexhull(st_collect(list(
