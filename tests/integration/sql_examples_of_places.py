@@ -48,7 +48,8 @@ def density_by_region(rows: Rows, lake: Lake) -> None:
     assert rows
     sites = lake.sites()
     for row in rows:
-        of_region = [site for site in sites if site["region_code"] == row["region_code"]]
+        place = row["country_code"], row["region_code"]
+        of_region = [site for site in sites if (site["country_code"], site["region_code"]) == place]
         assert row["n_installations"] == len(of_region)
         mw = math.fsum(known(of_region, "capacity_mw"))
         assert row["mw_per_1000_km2"] == pytest.approx(1000 * mw / row["boundary_area_km2"], abs=0.06 + 1e-3 * mw)

@@ -166,7 +166,12 @@ def energy_by_region(rows: Rows, lake: Lake) -> None:
     yields = [one for one in lake.rows("FROM curated.pv_energy_yield") if one["installation_id"] in site]
     assert sum(row["sites"] for row in rows) == len({one["installation_id"] for one in yields})
     for row in rows:
-        of_region = [one for one in yields if site[one["installation_id"]]["region_name"] == row["region_name"]]
+        of_region = [
+            one
+            for one in yields
+            if (site[one["installation_id"]]["country_code"], site[one["installation_id"]]["region_name"])
+            == (row["country_code"], row["region_name"])
+        ]
         # The months are another path to the year
         months = math.fsum(one["energy_mwh"] for one in of_region if one["month"] is not None)
         assert row["energy_gwh"] == pytest.approx(months / 1000, rel=1e-3, abs=0.06)

@@ -75,8 +75,9 @@ def chosen_pattern(study_sites: pa.Table, study_areas: pa.Table) -> PointPattern
     if len(points) > MAX_POINTS:
         points = points[np.random.default_rng(area["seed"]).choice(len(points), MAX_POINTS, replace=False)]
     west, south, east, north = window.bounds
-    farthest = area["max_distance_m"] or min(east - west, north - south) / 4
-    distances = np.linspace(0, farthest, N_DISTANCES + 1)[1:]
+    # Beyond, most of what is counted is edge
+    farthest = min(east - west, north - south) / 4
+    distances = np.linspace(0, min(area["max_distance_m"] or farthest, farthest), N_DISTANCES + 1)[1:]
     return PointPattern(area["area"], window, points, distances, area["random_patterns"], area["seed"])
 
 
