@@ -24,6 +24,18 @@
     {{ number(column) }}{{ " * " ~ factors[unit] if factors[unit] != 1 }}
 {%- endmacro %}
 
+{#- What modules are mounted on: rooftop, ground, canopy, floating, or mixed where the publisher names several; null where none is named. -#}
+{% macro mount(column) -%}
+    {%- set value = "lower(" ~ adapter.quote(column) ~ "::varchar)" -%}
+    {%- set kinds = ["rooftop", "ground", "canopy", "floating"] -%}
+    case
+        when {% for kind in kinds %}contains({{ value }}, '{{ kind }}')::integer{{ " + " if not loop.last }}{% endfor %} > 1 then 'mixed'
+        {%- for kind in kinds %}
+        when contains({{ value }}, '{{ kind }}') then '{{ kind }}'
+        {%- endfor %}
+    end
+{%- endmacro %}
+
 {#- An angle in degrees; what is outside its range becomes null. -#}
 {% macro angle(column, max_deg) -%}
     case when {{ number(column) }} between 0 and {{ max_deg }} then {{ number(column) }} end

@@ -25,6 +25,7 @@
     capacity_mw_dc="null",
     installed_year="null",
     axis="null",
+    reported_mount="null",
     tilt_deg="null",
     azimuth_deg="null",
     name="null",
@@ -55,6 +56,7 @@ mapped as (
         ({{ capacity_mw_dc }})::double as capacity_mw_dc,
         ({{ installed_year }})::integer as installed_year,
         ({{ axis }})::varchar as axis,
+        ({{ reported_mount }})::varchar as reported_mount,
         ({{ tilt_deg }})::double as tilt_deg,
         ({{ azimuth_deg }})::double as azimuth_deg,
         ({{ name }})::varchar as name,
@@ -106,7 +108,7 @@ repaired as (
             else 'repaired'
         end as geometry_status,
         case when not st_isempty(mended_geometry) then mended_geometry end as geometry,
-        -- each field keeps its place: a null is not left out. Fields that came later (axis, tilt, azimuth) are not among them:
+        -- each field keeps its place: a null is not left out. Fields that came later (axis, tilt, azimuth, mount) are not among them:
         -- ids of what has been observed must not change
         md5(concat_ws(
             '|',
@@ -173,6 +175,7 @@ select
     -- text
     level,
     axis,
+    reported_mount,
     name,
     operator,
     country_iso3,
@@ -203,7 +206,7 @@ select
         "geometry_status": "varchar", "centroid_lon_deg": "double", "centroid_lat_deg": "double", "h3_r5": "ubigint",
         "h3_r8": "ubigint", "h3_r10": "ubigint", "h3_r12": "ubigint", "area_m2": "double", "reported_area_m2": "double",
         "capacity_mw": "double", "capacity_mw_dc": "double", "installed_year": "integer", "tilt_deg": "double",
-        "azimuth_deg": "double", "level": "varchar", "axis": "varchar",
+        "azimuth_deg": "double", "level": "varchar", "axis": "varchar", "reported_mount": "varchar",
         "name": "varchar", "operator": "varchar", "country_iso3": "varchar", "licence": "varchar",
         "commercial_use": "varchar", "trust": "varchar", "vintage": "varchar", "source_file": "varchar",
         "source_sha256": "varchar", "source_row": "bigint", "ingested_at": "timestamptz", "ingest_run_id": "varchar"

@@ -1,5 +1,5 @@
 {#- The mapping that all versions of the US Large-Scale Solar PV Database share. -#}
-{% macro uspvdb(dataset) -%}
+{% macro uspvdb(dataset, reported_mount="null") -%}
 {{ observation(
     dataset,
     source_feature_id=text("case_id"),
@@ -8,6 +8,7 @@
     capacity_mw=quantity("p_cap_ac", "MW"),
     capacity_mw_dc=quantity("p_cap_dc", "MW"),
     axis=axis("p_axis"),
+    reported_mount=reported_mount,
     tilt_deg=angle("p_tilt", 90),
     azimuth_deg=angle("p_azimuth", 360),
     name=text("p_name"),

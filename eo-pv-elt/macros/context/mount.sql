@@ -38,7 +38,7 @@
 {#- Whether a rule of mount_rules.csv holds for what is known of an installation; an unknown share or area is within no bounds. -#}
 {% macro mount_rule_holds(evidence, rule) -%}
     ({{ rule }}.dataset = '*' or list_contains({{ evidence }}.datasets, {{ rule }}.dataset))
-    {%- for column in ["level", "geometry_kind", "roof", "land_use_class"] %}
+    {%- for column in ["reported_mount", "level", "geometry_kind", "roof", "land_use_class"] %}
     and ({{ rule }}.{{ column }} = '*' or coalesce({{ rule }}.{{ column }} = {{ evidence }}.{{ column }}, false))
     {%- endfor %}
     and ({{ rule }}.buildings_known is null or {{ rule }}.buildings_known = {{ evidence }}.buildings_known)

@@ -22,7 +22,7 @@
             }
         }
     } -%}
-    {%- for attribute in ["installed_year", "level", "name", "operator", "country_iso3"] -%}
+    {%- for attribute in ["installed_year", "level", "name", "operator", "country_iso3", "reported_mount"] -%}
         {%- set column = "observations." ~ attribute -%}
         {%- do attributes.update({attribute: {"known": column ~ " is not null", "columns": {attribute: column}}}) -%}
     {%- endfor -%}

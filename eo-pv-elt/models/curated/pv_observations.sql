@@ -12,6 +12,7 @@ select
     capacity_mw,
     capacity_mw_dc,
     installed_year,
+    reported_mount,
     axis,
     tilt_deg,
     azimuth_deg,

@@ -12,7 +12,7 @@ originals as (
     from observations
     where geometry is not null
     group by dataset, md5(st_aswkb(geometry)), level, reported_area_m2, capacity_mw, capacity_mw_dc, installed_year, axis, tilt_deg,
-        azimuth_deg, name, operator
+        azimuth_deg, reported_mount, name, operator
     having count(*) > 1
 ),
 

@@ -10,8 +10,10 @@ select
     admin.region_code,
     admin.region_name,
     admin.region_id,
+    admin.region_match,
     admin.county_name,
     admin.county_id,
+    admin.county_match,
     -- on what
     land.land_cover,
     land.land_cover_share,

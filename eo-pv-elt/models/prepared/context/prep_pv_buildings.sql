@@ -121,6 +121,7 @@ evidence as (
         installations.installation_id,
         list_concat(installations.datasets, coalesce(wholes.datasets, [])) as datasets,
         installations.level,
+        coalesce(installations.reported_mount, wholes.reported_mount) as reported_mount,
         installations.geometry_kind,
         installations.area_m2,
         coalesce(measured.buildings_known, false) as buildings_known,

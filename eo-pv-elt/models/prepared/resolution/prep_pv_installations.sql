@@ -190,6 +190,8 @@ select
     fused.tilt_deg,
     fused.azimuth_deg,
     fused.orientation_source,
+    fused.reported_mount,
+    fused.reported_mount_source,
     -- on whose word
     chosen.n_observations::integer as n_observations,
     chosen.datasets,

@@ -20,7 +20,7 @@ with observations as (
             '|',
             dataset, md5(st_aswkb(geometry)), level, trust,
             {%- for column in [
-                "reported_area_m2", "capacity_mw", "capacity_mw_dc", "installed_year", "axis", "tilt_deg", "azimuth_deg", "name", "operator", "country_iso3", "licence",
+                "reported_area_m2", "capacity_mw", "capacity_mw_dc", "installed_year", "axis", "tilt_deg", "azimuth_deg", "reported_mount", "name", "operator", "country_iso3", "licence",
                 "commercial_use", "vintage", "external_ids", "duplicate_of", "source_feature_id"
             ] %}
             coalesce({{ column }}::varchar, ''){{ "," if not loop.last }}
