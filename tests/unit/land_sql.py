@@ -32,6 +32,7 @@ SITE = pa.schema(
         "centroid_lat_deg": pa.float64(),
         "h3_r5": pa.uint64(),
         "h3_r8": pa.uint64(),
+        "reported_mount": pa.string(),
         "level": pa.string(),
         "area_m2": pa.float64(),
         "part_of": pa.string(),

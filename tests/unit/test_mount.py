@@ -13,6 +13,7 @@ from land_sql import LANDED_AT, Land, Row, area, box, point, site
 
 from dataflows.elt import PROJECT_DIR
 
+REPORTED = ["rooftop", "ground", "canopy", "floating", "mixed"]
 TOWN = ["residential", "commercial", "industrial", "retail"]
 SHARES = [None, 0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.4, 0.5, 0.7, 0.8, 1.0]
 
@@ -144,8 +145,17 @@ class TestRules:
             "roof": [None, "building", "canopy", "greenhouse"],
             "land_use_class": [None, "farmland", "parking", *TOWN],
             "area_m2": [None, 100.0, 1e5],
+            "reported_mount": [None],
         }
-        facts = [*product(*known.values())]
+        # what a source says stands before all else: a few of the other facts are enough
+        said = {
+            **known,
+            "datasets": [[], sorted(datasets)],
+            "land_use_class": [None],
+            "area_m2": [None],
+            "reported_mount": REPORTED,
+        }
+        facts = [*product(*known.values()), *product(*said.values())]
         # of an unknown share, buildings are known around (the position is uncertain) or not
         states = [(None, False), *((share, True) for share in SHARES)]
         rows = [
@@ -194,7 +204,7 @@ class TestRules:
         for rows in decisions.values():
             unknown = [row for row in rows if row["building_share"] is None]
             assert len(unknown) == 2
-            assert all(row["mount"] != "ground" or row["rule"].startswith("listed_") for row in unknown)
+            assert all(row["mount"] != "ground" or row["rule"].startswith(("listed_", "reported_")) for row in unknown)
 
     def test_every_rule_decides_something(self, land: Land, decisions: dict[tuple[Any, ...], list[Row]]) -> None:
         used = {row["precedence"] for rows in decisions.values() for row in rows}

@@ -74,6 +74,12 @@ divisions as (
                 candidates.country_key = located.country_key
                 or coalesce(list_contains(located.claimed_by, candidates.country_key), false)
             )
+            -- inland, what no county covers is in none; but generalised boundaries of two levels leave gaps
+            and (
+                candidates.is_covering
+                or located.country_match = 'nearest'
+                or candidates.distance_m <= {{ var("admin_gap_max_m") }}
+            )
     )
     order by installation_id, level, {{ area_order() }}
 )
