@@ -155,9 +155,9 @@ def estimated_capacity(rows: Rows, lake: Lake) -> None:
     assert rows
     for row in rows:
         assert site[row["installation_id"]]["capacity_mw"] is None
-        assert row["low"] <= row["capacity_mw_dc_estimated"] <= row["high"]
+        assert row["low_kw_dc"] <= row["estimated_kw_dc"] <= row["high_kw_dc"]
         # Between 10 and 250 W/m², whatever the site
-        density = 1e6 * row["capacity_mw_dc_estimated"] / row["area_m2"]
+        density = 1000 * row["estimated_kw_dc"] / row["area_m2"]
         assert 10 < density < 250
 
 
