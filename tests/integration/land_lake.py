@@ -42,7 +42,7 @@ class LandLake:
         lake = ResolutionLake.at(home)
         lake.observe(observations)
         lake.resolve("--full-refresh")
-        _run(lake, "run", "--empty", "--select", *STAGED)
+        _run(lake, "run", "--empty", "--select", *(f"1+{name}" for name in STAGED))
         return cls(lake)
 
     def have(self, table: str, rows: pd.DataFrame) -> None:

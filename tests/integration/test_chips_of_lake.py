@@ -103,7 +103,8 @@ def test_series_of_the_samples_chips_are_curated(scene_lake: SceneLake, plan: Ch
     assert set(frame["icechunk_snapshot"]) == {session.snapshot_id}
     # The sample's panels are dark and flat, the fields around them are green: what an outline covers differs from a disc
     clear = frame[frame["clear_share"] > 0.9]
-    outlined = clear["geometry_kind"] == "polygon"
+    # of a roof, most pixels show what is around it
+    outlined = (clear["geometry_kind"] == "polygon") & (clear["level"] != "rooftop")
     assert outlined.sum() > 10
     assert clear[outlined]["mean"].between(0.1, 0.25).all()
-    assert clear[~outlined]["mean"].max() > 0.5
+    assert clear[clear["geometry_kind"] == "point"]["mean"].max() > 0.5
