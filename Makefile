@@ -37,6 +37,8 @@ bench: ## Run the benchmarks (minutes)
 	$(BIN)/python -m benchmarks.build
 	$(BIN)/python -m benchmarks.entity_resolution
 	$(BIN)/python -m benchmarks.cubes
+	$(BIN)/python -m benchmarks.context
+	$(BIN)/python -m benchmarks.energy
 
 docs: ## Build the documentation into site/
 	@.ci/setup dev
