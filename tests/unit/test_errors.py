@@ -49,6 +49,8 @@ KINDS = [
     "source_checksum",
     "context_not_found",
     "release_not_found",
+    "publish",
+    "not_separable",
 ]
 CLASSES = [found for _, found in inspect.getmembers(errors, inspect.isclass) if issubclass(found, errors.EopvError)]
 

@@ -124,17 +124,17 @@ def test_regions_and_counties_are_of_the_country_found(sites: LocatedSites) -> N
     # The region of the east, drawn coarsely, reaches over the border into the west
     divisions = [
         region("e1", "EEE", box(0.9, 50, 2.5, 51), region_code="EE-1"),
-        region("w1", "WWW", box(0, 50, 0.895, 51), region_code="WW-1"),
+        region("w1", "WWW", box(0, 50, 0.905, 51), region_code="WW-1"),
         {**region("w2", "WWW", box(0, 50, 0.95, 51)), "level": "county", "name": "Westshire"},
     ]
-    lon, lat, _ = GEOD.fwd(0.895, 50.5, 90, 400)
+    lon, lat, _ = GEOD.fwd(0.905, 50.5, 90, 400)
     beside, far, east = sites.locate([*COUNTRIES, *divisions], [(0.91, 50.5), (0.99, 50.5), (2, 50.5)])
     assert (beside["country_code"], beside["region_id"], beside["region_match"], beside["region_code"]) == (
         *("WWW", "w1", "nearest"),
         "WW-1",
     )
     assert (beside["county_name"], beside["county_id"], beside["county_match"]) == ("Westshire", "w2", "within")
-    assert (far["county_match"], far["region_match"]) == ("nearest", "nearest")
+    assert (far["county_match"], far["region_match"]) == (None, None)  # kilometres off both, and within its country
     assert (east["region_id"], east["region_match"], east["county_id"], east["county_match"]) == ("e1", "within", None, None)
     assert sites.locate([*COUNTRIES, *divisions], [(lon, lat)])[0]["region_id"] == "w1"
 
