@@ -63,6 +63,6 @@ class LandLake:
 
 
 def _run(lake: ResolutionLake, command: str, *arguments: str) -> None:
-    results = run_dbt(command, lake.settings, arguments=arguments)
+    results = run_dbt(command, lake.settings, arguments=("--no-write-json", *arguments))
     assert results
     assert {result.name: result.message[-500:] for result in results if result.failed} == {}

@@ -155,7 +155,7 @@ class ResolutionLake:
         }
 
     def _run(self, command: str, *arguments: str) -> None:
-        results = run_dbt(command, self.settings, arguments=arguments, root=self.root)
+        results = run_dbt(command, self.settings, arguments=("--no-write-json", *arguments), root=self.root)
         assert results
         assert {result.name: result.message[-500:] for result in results if result.failed} == {}
 

@@ -33,7 +33,8 @@ class SceneLake:
         return outcome
 
     def build(self, **changed: Any) -> None:
-        results = run_dbt("build", self.settings, arguments=(*SCENES, "--vars", json.dumps(changed)))
+        variables = ("--vars", json.dumps(changed)) if changed else ()
+        results = run_dbt("build", self.settings, arguments=(*SCENES, *variables))
         assert [result for result in results if result.failed] == []
 
     def frame(self, text: str) -> pd.DataFrame:
