@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pickle
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from acquisition_support import IMPATIENT
+from filelock import FileLock
 from pgstac_server import PgstacServer
 from publish_lake import PublishLake, build_publish_lake
 from publishing import Publisher
@@ -22,6 +26,20 @@ from db import connect, services
 from db.settings import Settings, Target
 from ingest.acquire import Acquisition, fetch
 from ingest.manifest import Dataset
+
+
+def shared[T](name: str, make: Callable[[Path], T], tmp_path_factory: pytest.TempPathFactory) -> T:
+    """What the first of pytest's processes that needs it makes in a folder, and the others take: for reading only."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"shared-{name}"
+    with FileLock(f"{folder}.lock"):
+        made = folder / "made.pickle"
+        if not made.exists():
+            # Of a process that failed
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            made.write_bytes(pickle.dumps(make(folder)))
+        return pickle.loads(made.read_bytes())
 
 
 @pytest.fixture
@@ -41,14 +59,17 @@ def get(server: RepositoryServer, tmp_path: Path) -> Callable[..., Acquisition]:
 @pytest.fixture(scope="session")
 def sample_world(tmp_path_factory: pytest.TempPathFactory) -> SampleWorld:
     """The sample world in its published files."""
-    return generate(tmp_path_factory.mktemp("world") / "sample")
+    return shared("world", lambda folder: generate(folder / "sample"), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def sample_lake(sample_world: SampleWorld, tmp_path_factory: pytest.TempPathFactory) -> SampleLake:
     """A lake on the target `local` with the sample world ingested and built; read it, do not write to it."""
-    home = tmp_path_factory.mktemp("lake") / "home"
-    return build_sample_lake(Settings(home=home, _env_file=None), sample_world)
+
+    def make(folder: Path) -> SampleLake:
+        return build_sample_lake(Settings(home=folder / "home", _env_file=None), sample_world)
+
+    return shared("lake", make, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
@@ -100,4 +121,4 @@ def gateway(pgstac: PgstacServer) -> Iterator[Gateway]:
 @pytest.fixture(scope="session")
 def publish_lake(sample_lake: SampleLake, tmp_path_factory: pytest.TempPathFactory) -> PublishLake:
     """A copy of the sample's lake with restricted datasets, a hostile name and a boundary; read it, do not write to it."""
-    return build_publish_lake(sample_lake, tmp_path_factory.mktemp("publish") / "home")
+    return shared("publish", lambda folder: build_publish_lake(sample_lake, folder / "home"), tmp_path_factory)
