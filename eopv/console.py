@@ -15,6 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 # Results go to standard output; progress, log lines and errors to standard error, so that pipes stay clean
@@ -40,6 +41,19 @@ def exit_code(statuses: Iterable[str]) -> Exit:
     if "failed" not in statuses:
         return Exit.OK if landed else Exit.FAILED
     return Exit.PARTLY if landed else Exit.FAILED
+
+
+def download_bars() -> Progress:
+    """Bars of downloads on standard error; they go away when all is done."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    return Progress(*columns, console=err, transient=True)
+
+
+def print_failures(errors: Iterable[tuple[str, str | None, str | None]]) -> None:
+    """A line on standard error for each key that failed: the error's kind, the key, what it says."""
+    for key, kind, text in errors:
+        if kind is not None:
+            err.print(f"[bold red]{kind}[/] {escape(f'{key}: {text}')}", soft_wrap=True, highlight=False)
 
 
 def configure_logging(*, verbose: bool, debug: bool) -> None:

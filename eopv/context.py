@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from pydantic import ValidationError
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from db import settings
 from db.errors import SettingsError
-from eopv.console import err, exit_code, out, table, write_json
+from eopv.console import download_bars, exit_code, out, print_failures, table, write_json
 from ingest.context_manifest import CONTEXT_MANIFEST_PATH, Context, OvertureSource, load_context_manifest
 from ingest.manifest import problems
 
@@ -75,10 +73,7 @@ def ingest(
     if release is not None:
         chosen = [_pinned(context, release) for context in chosen]
     offline = (every and mirror is not None) if online is None else not online
-    bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err, transient=True
-    )
-    with bars:
+    with download_bars() as bars:
         options = ContextOptions(lake, mirror=mirror, refresh=refresh, offline=offline, progress=bars)
         outcomes = ingest_contexts(chosen, options)
     if as_json:
@@ -115,7 +110,4 @@ def _show(outcomes: list[ContextOutcome]) -> None:
         for outcome in outcomes
     ]
     out.print(table(rows, numeric=frozenset({"rows", "snapshot", "seconds"})))
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            line = escape(f"{outcome.context}: {outcome.error}")
-            err.print(f"[bold red]{outcome.error_kind}[/] {line}", soft_wrap=True, highlight=False)
+    print_failures((outcome.context, outcome.error_kind, outcome.error) for outcome in outcomes if outcome.status == "failed")

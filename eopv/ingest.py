@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from db import settings
 from db.errors import SettingsError
-from eopv.console import err, exit_code, out, table, write_json
+from eopv.console import download_bars, exit_code, out, print_failures, table, write_json
 from ingest.manifest import MANIFEST_PATH, load_manifest
 
 if TYPE_CHECKING:
@@ -46,10 +44,7 @@ def ingest(
         raise SettingsError("Say which datasets to ingest.", remedy="Give dataset keys, or --all.")
     datasets = known.available() if every else [known[key] for key in keys or []]
     offline = (every and mirror is not None) if online is None else not online
-    bars = Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), console=err, transient=True
-    )
-    with bars:
+    with download_bars() as bars:
         outcomes = ingest_datasets(
             datasets,
             Options(lake, mirror=mirror, refresh=refresh, offline=offline, export=export, workers=workers, progress=bars),
@@ -75,7 +70,4 @@ def _show(outcomes: list[DatasetOutcome]) -> None:
         for outcome in outcomes
     ]
     out.print(table(rows, numeric=frozenset({"rows", "snapshot", "seconds"})))
-    for outcome in outcomes:
-        if outcome.status == "failed":
-            line = escape(f"{outcome.dataset}: {outcome.error}")
-            err.print(f"[bold red]{outcome.error_kind}[/] {line}", soft_wrap=True, highlight=False)
+    print_failures((outcome.dataset, outcome.error_kind, outcome.error) for outcome in outcomes if outcome.status == "failed")

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from db import connect, settings
 from db.errors import SettingsError
 from eopv.box import Box, box_area
-from eopv.console import err, exit_code, out, table, write_json
+from eopv.console import err, exit_code, out, print_failures, table, write_json
 from ingest.manifest import problems
 from ingest.stac_manifest import STAC_MANIFEST_PATH, Catalog, Collection, Search, load_stac_manifest
 
@@ -205,9 +205,7 @@ def _show(outcomes: list[CatalogOutcome]) -> None:
     out.print(table(rows, numeric=frozenset(columns)))
     for outcome in outcomes:
         _refusals(outcome.catalog, outcome.refused)
-        if outcome.status == "failed":
-            line = escape(f"{outcome.catalog}: {outcome.error}")
-            err.print(f"[bold red]{outcome.error_kind}[/] {line}", soft_wrap=True, highlight=False)
+    print_failures((outcome.catalog, outcome.error_kind, outcome.error) for outcome in outcomes if outcome.status == "failed")
 
 
 def _refusals(key: str, refused: dict[str, int]) -> None:

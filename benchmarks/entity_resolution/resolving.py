@@ -67,7 +67,7 @@ def resolve(file: Path, home: Path, select: str = TAG) -> Resolution:
 def load(file: Path, lake: Settings) -> dict[str, Any]:
     """Observations into the lake, replacing those it has, and the seeds."""
     with connect(lake=lake) as con:
-        landing.ensure_tables(con)  # dbt refuses a lake into which nothing has ever been landed
+        landing.VERSIONS.ensure(con)  # dbt refuses a lake into which nothing has ever been landed
         rows = observations.replace_by(con, file)
     _succeeded(run_dbt("seed", lake))
     return {"rows": rows}

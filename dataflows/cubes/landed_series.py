@@ -12,7 +12,7 @@ from dataflows.cubes.analysis.chip_statistics import SCHEMA as CHIP_STATISTICS
 from dataflows.cubes.analysis.chip_statistics import all_chip_statistics
 from dataflows.cubes.timeseries import SCHEMA as TIMESERIES
 from dataflows.cubes.timeseries import all_timeseries
-from dataflows.raw.landing import transaction
+from dataflows.raw.landed_table import Commit, transaction
 from db.lake import has_table
 
 TABLES = {"cube_timeseries": TIMESERIES, "cube_chip_statistics": CHIP_STATISTICS}
@@ -52,7 +52,7 @@ def land_series(lake: duckdb.DuckDBPyConnection, session: Session, *, author: st
         "cube_chip_statistics": all_chip_statistics(session),
     }
     extra: dict[str, object] = {"icechunk_snapshot": session.snapshot_id}
-    with transaction(lake, author, "time series and statistics of chips", extra):
+    with transaction(lake, Commit(author, "time series and statistics of chips", extra)):
         for name, table in tables.items():
             lake.register("series", table)
             # As a whole: an older version of this code may have had other columns

@@ -12,7 +12,7 @@ from dataflows.outcomes import OutcomeRecorder, measures
 from dataflows.raw import context_landing
 from dataflows.raw.context_areas import Areas
 from dataflows.raw.context_landing import Material
-from dataflows.raw.landing import Receipt
+from dataflows.raw.landed_table import Receipt
 from dataflows.raw.layer import LazyTable
 from dataflows.raw.run_identity import Run
 from ingest.context_manifest import Context

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
-from time import perf_counter
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import duckdb
 from hamilton.driver import Driver
 
-from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
+from dataflows.outcomes import OutcomeRecorder
 from dataflows.raw import (
     context_dag,
     context_files,
@@ -19,17 +18,16 @@ from dataflows.raw import (
     context_landing,
     context_overture,
     context_rasters,
-    landing,
     readers,
     run_identity,
     vector_tables,
 )
-from dataflows.raw.ingest import FAILURES
+from dataflows.raw.attempt import attempt
 from dataflows.raw.run_identity import Run
 from dataflows.run import build_driver
 from db import Settings, connect
 from db.connection import with_services
-from db.errors import DatasetPlannedError, NotHeldError
+from db.errors import DatasetPlannedError
 from ingest.bucket import S3Credentials
 from ingest.context_manifest import Context, OvertureSource
 from ingest.http import RetryPolicy
@@ -100,47 +98,26 @@ def ingest_contexts(contexts: list[Context], options: ContextOptions) -> list[Co
     """
     run = options.run or Run.start()
     with connect(lake=options.lake) as lake:
-        context_landing.ensure_tables(lake)
+        context_landing.VERSIONS.ensure(lake)
         return [ingest_context(context, lake, options, run) for context in contexts]
 
 
 def ingest_context(context: Context, lake: duckdb.DuckDBPyConnection, options: ContextOptions, run: Run) -> ContextOutcome:
     """Ingest one entry over a connection of its own; a failure is an outcome, recorded in the lake."""
-    recorder, started = OutcomeRecorder(run.run_id, context.key), perf_counter()
-    try:
-        with ExitStack() as resources, lake.cursor() as cursor:
-            results = _execute(context, cursor, options, run, recorder, resources)
-    except NotHeldError as error:
-        if not options.offline:
-            return _failed(error, recorder, lake, run, perf_counter() - started)
-        # Nothing was tried that could have failed: neither cache nor mirror has it
-        return ContextOutcome(context.key, "absent", perf_counter() - started, error_kind=error.kind, error=str(error))
-    except FAILURES as error:
-        return _failed(error, recorder, lake, run, perf_counter() - started)
-    receipt, material = results["landed"], results["material"]
-    return ContextOutcome(
-        context.key,
-        "unchanged" if receipt.snapshot is None else "landed",
-        perf_counter() - started,
-        release=material.release,
-        origin=material.origin,
-        rows=receipt.rows,
-        snapshot=receipt.snapshot,
+    recorder = OutcomeRecorder(run.run_id, context.key)
+
+    def work(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+        with ExitStack() as resources:
+            return _execute(context, cursor, options, run, recorder, resources)
+
+    done = attempt(work, lake, recorder, run, noun="context", offline=options.offline)
+    outcome = ContextOutcome(context.key, done.status, done.seconds, error_kind=done.error_kind, error=done.error)
+    if not done.results:
+        return outcome
+    material = done.results["material"]
+    return replace(
+        outcome, release=material.release, origin=material.origin, rows=done.results["landed"].rows, snapshot=done.snapshot
     )
-
-
-def _failed(
-    error: Exception, recorder: OutcomeRecorder, lake: duckdb.DuckDBPyConnection, run: Run, seconds: float
-) -> ContextOutcome:
-    # Not an error line: whoever asked for the entry gets the outcome, and says it once
-    log.info("%s failed: %s", recorder.dataset, error)
-    log.debug("%s", recorder.dataset, exc_info=error)
-    if recorder.outcomes:
-        extra = {"context": recorder.dataset, "run_id": run.run_id}
-        message = f"record the failure of {recorder.dataset}"
-        with lake.cursor() as own, landing.transaction(own, run.author, message, extra) as cursor:
-            write_outcomes(cursor, recorder.outcomes)
-    return ContextOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))
 
 
 def _execute(
@@ -173,7 +150,7 @@ def _execute(
     known += ["snapshot"] if kind == "overture" else ["unpacked"]
     results = driver.execute(known, inputs=inputs)
     # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
-    if receipt := context_landing.current(lake, context.key, results["fingerprint"]):
+    if receipt := context_landing.VERSIONS.current(lake, context.key, results["fingerprint"]):
         log.info("%s: same content and same code as already landed; nothing to do", context.key)
         return results | {"landed": receipt}
     if kind == "vector":  # The reader depends on the distribution that was taken

@@ -15,6 +15,7 @@ from hamilton.function_modifiers import cache, tag
 
 from dataflows.outcomes import OutcomeRecorder
 from dataflows.raw import geoparquet, landing
+from dataflows.raw.landed_table import Receipt
 from dataflows.raw.layer import LazyTable
 from dataflows.raw.run_identity import Run
 from ingest import acquire
@@ -51,7 +52,7 @@ def landed(
     run: Run,
     lake: duckdb.DuckDBPyConnection,
     recorder: OutcomeRecorder,
-) -> landing.Receipt:
+) -> Receipt:
     """``lake.landing.<key>``, replaced in one transaction."""
     return landing.land(
         lake,
@@ -74,7 +75,7 @@ def export_path(dataset: Dataset, geoparquet_dir: Path) -> Path:
 
 @cache(behavior="default")
 @tag(step="export", layer="landing")
-def exported(landed: landing.Receipt, fingerprint: str, export_path: Path, lake: duckdb.DuckDBPyConnection) -> Path:
+def exported(landed: Receipt, fingerprint: str, export_path: Path, lake: duckdb.DuckDBPyConnection) -> Path:
     """The landed rows as GeoParquet 1.1 for people outside DuckDB.
 
     Kept in Hamilton's cache under ``fingerprint``, that is under content and code; other nodes do not enter the key.

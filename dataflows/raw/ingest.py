@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Literal
 
 import duckdb
-import pyarrow as pa
 from hamilton.driver import Driver
 
-from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
+from dataflows.outcomes import OutcomeRecorder
 from dataflows.raw import doi_vectors, geoparquet, landing, readers, run_identity, vector_tables
+from dataflows.raw.attempt import attempt
 from dataflows.raw.run_identity import Run
 from dataflows.run import build_driver
 from db import Settings
-from db.errors import EopvError, NotHeldError
 from ingest.acquire import Progress
 from ingest.manifest import Dataset, Format
 
 log = logging.getLogger(__name__)
 
 MODULES = (doi_vectors, vector_tables, readers, run_identity)
-
-# What a dataset may fail with while the others go on; anything else is a defect of ours and stops the run
-FAILURES = (EopvError, duckdb.Error, pa.ArrowException, OSError)
 
 
 @dataclass(frozen=True)
@@ -76,43 +71,23 @@ class DatasetOutcome:
 def ingest_dataset(dataset: Dataset, lake: duckdb.DuckDBPyConnection, options: Options, run: Run) -> DatasetOutcome:
     """Ingest one dataset over a connection of its own; a failure is an outcome, recorded in the lake."""
     recorder = OutcomeRecorder(run.run_id, dataset.key)
-    started = perf_counter()
-    try:
+
+    def work(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
         with ExitStack() as resources:
-            results = _execute(dataset, lake.cursor(), options, run, recorder, resources)
-    except NotHeldError as error:
-        if not options.offline:
-            return _failed(error, recorder, lake, run, perf_counter() - started)
-        # Nothing was tried that could have failed: neither cache nor mirror has the dataset
-        return DatasetOutcome(dataset.key, "absent", perf_counter() - started, error_kind=error.kind, error=str(error))
-    except FAILURES as error:
-        return _failed(error, recorder, lake, run, perf_counter() - started)
-    receipt, acquisition = results["landed"], results["unpacked"]
-    return DatasetOutcome(
-        dataset.key,
-        "unchanged" if receipt.snapshot is None else "landed",
-        perf_counter() - started,
-        rows=receipt.rows,
-        snapshot=receipt.snapshot,
+            return _execute(dataset, cursor, options, run, recorder, resources)
+
+    done = attempt(work, lake, recorder, run, noun="dataset", offline=options.offline)
+    outcome = DatasetOutcome(dataset.key, done.status, done.seconds, error_kind=done.error_kind, error=done.error)
+    if not done.results:
+        return outcome
+    acquisition = done.results["unpacked"]
+    return replace(
+        outcome,
+        rows=done.results["landed"].rows,
+        snapshot=done.snapshot,
         distribution=acquisition.distribution.name,
         origin=acquisition.files[0].origin,
     )
-
-
-def _failed(
-    error: Exception, recorder: OutcomeRecorder, lake: duckdb.DuckDBPyConnection, run: Run, seconds: float
-) -> DatasetOutcome:
-    # Not an error line: whoever asked for the dataset gets the outcome, and says it once
-    log.info("%s failed: %s", recorder.dataset, error)
-    log.debug("%s", recorder.dataset, exc_info=error)
-    # A landing has recorded its own steps: what can fail after it is the export
-    landed = any(outcome.step == "land" and outcome.status == "ok" for outcome in recorder.outcomes)
-    outcomes = [outcome for outcome in recorder.outcomes if outcome.status == "failed" or not landed]
-    if outcomes:
-        extra = {"dataset": recorder.dataset, "run_id": run.run_id}
-        with landing.transaction(lake.cursor(), run.author, f"record the failure of {recorder.dataset}", extra) as cursor:
-            write_outcomes(cursor, outcomes)
-    return DatasetOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))
 
 
 def _execute(
@@ -141,7 +116,7 @@ def _execute(
     results = first.execute(["fetched", "unpacked", "fingerprint", "export_path"], inputs=inputs)
     kind, hamilton_cache = results["unpacked"].distribution.format, options.lake.cache_dir / "hamilton"
     # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
-    if receipt := landing.current(lake, dataset.key, results["fingerprint"]):
+    if receipt := landing.VERSIONS.current(lake, dataset.key, results["fingerprint"]):
         log.info("%s: same content and same code as already landed; nothing to do", dataset.key)
         results["landed"] = receipt
     else:

@@ -45,7 +45,7 @@ def ingest(datasets: list[Dataset], options: Options) -> list[DatasetOutcome]:
         LakeError: the lake itself cannot be opened.
     """
     with connect(lake=options.lake) as lake:
-        landing.ensure_tables(lake)
+        landing.VERSIONS.ensure(lake)
         driver = build_driver(sys.modules[__name__], workers=options.workers)
         inputs = {"datasets": datasets, "lake": lake, "options": options, "run": options.run or Run.start()}
         return driver.execute(["report"], inputs=inputs)["report"]

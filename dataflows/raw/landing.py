@@ -2,98 +2,48 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from datetime import datetime
 
 import duckdb
 
-from dataflows.outcomes import OutcomeRecorder, measures, write_outcomes
-from db.errors import CrsError, ReadError, SchemaError
-from db.sql import identifier
+from dataflows.outcomes import OutcomeRecorder
+from dataflows.raw.landed_table import SCHEMA, Commit, Receipt, Versions, replace_table
+from db.errors import CrsError, SchemaError
 from ingest.acquire import Acquisition
 from ingest.manifest import Coverage, Dataset, RowRange
 
 log = logging.getLogger(__name__)
 
-SCHEMA = "lake.landing"
-VERSIONS = f"{SCHEMA}.dataset_versions"
-
-# What DuckDB raises for content that it cannot turn into a table; others (locks, conflicts, a full disk) are not the file's
-UNREADABLE = (duckdb.DataError, duckdb.ProgrammingError)
-
 # A publisher's bounding box is rarely exact; most features outside it means a wrong CRS or swapped axes
 MAX_OUTSIDE = 0.5
 
-VERSION_COLUMNS = {
-    "dataset": "VARCHAR",
-    "vintage": "VARCHAR",
-    "title": "VARCHAR",
-    "doi": "VARCHAR",
-    "url": "VARCHAR",
-    "citation": "VARCHAR",
-    "licence": "VARCHAR",
-    "commercial_use": "VARCHAR",
-    "level": "VARCHAR",
-    "trust": "VARCHAR",
-    "countries": "VARCHAR[]",
-    "distribution": "VARCHAR",
-    "origin": "VARCHAR",
-    "content_digest": "VARCHAR",
-    "fingerprint": "VARCHAR",
-    "rows_landed": "BIGINT",
-    "rows_expected_min": "BIGINT",
-    "rows_expected_max": "BIGINT",
-    "ingested_at": "TIMESTAMPTZ",
-    "ingest_run_id": "VARCHAR",
-}
-
-
-@dataclass(frozen=True)
-class Receipt:
-    """What landing did.
-
-    Attributes:
-        dataset: key.
-        table: quoted name of the landing table.
-        rows: rows in it.
-        snapshot: DuckLake snapshot that holds it; ``None`` when nothing was written.
-    """
-
-    dataset: str
-    table: str
-    rows: int
-    snapshot: int | None
-
-
-@measures.register
-def _(result: Receipt) -> dict[str, int]:
-    return {"rows": result.rows}
-
-
-def ensure_tables(lake: duckdb.DuckDBPyConnection) -> None:
-    """Create the tables of dataset versions and outcomes where they are missing."""
-    columns = ", ".join(f"{identifier(name)} {kind}" for name, kind in VERSION_COLUMNS.items())
-    lake.execute(f"CREATE TABLE IF NOT EXISTS {VERSIONS} ({columns})")
-    write_outcomes(lake, [])
-
-
-@contextmanager
-def transaction(
-    lake: duckdb.DuckDBPyConnection, author: str, message: str, extra: dict[str, object]
-) -> Iterator[duckdb.DuckDBPyConnection]:
-    """One DuckLake commit with author, message and machine-readable extra facts; rolled back when the block raises."""
-    lake.begin()
-    try:
-        yield lake
-        lake.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", [author, message, json.dumps(extra)])
-        lake.commit()
-    except BaseException:
-        lake.rollback()
-        raise
+VERSIONS = Versions(
+    f"{SCHEMA}.dataset_versions",
+    "dataset",
+    {
+        "dataset": "VARCHAR",
+        "vintage": "VARCHAR",
+        "title": "VARCHAR",
+        "doi": "VARCHAR",
+        "url": "VARCHAR",
+        "citation": "VARCHAR",
+        "licence": "VARCHAR",
+        "commercial_use": "VARCHAR",
+        "level": "VARCHAR",
+        "trust": "VARCHAR",
+        "countries": "VARCHAR[]",
+        "distribution": "VARCHAR",
+        "origin": "VARCHAR",
+        "content_digest": "VARCHAR",
+        "fingerprint": "VARCHAR",
+        "rows_landed": "BIGINT",
+        "rows_expected_min": "BIGINT",
+        "rows_expected_max": "BIGINT",
+        "ingested_at": "TIMESTAMPTZ",
+        "ingest_run_id": "VARCHAR",
+    },
+)
 
 
 def land(
@@ -115,54 +65,22 @@ def land(
         SchemaError: the row count is not what the manifest expects, or no row has a geometry.
         CrsError: most coordinates lie outside the manifest's coverage.
     """
-    target = identifier("lake", "landing", dataset.key)
-    extra = {"dataset": dataset.key, "vintage": dataset.vintage, "run_id": run_id, "content_digest": acquisition.digest}
-    with transaction(lake, author, f"land {dataset.key} ({dataset.vintage})", extra):
-        name = f"provenanced_{run_id}_{dataset.key}"
-        lake.register(name, table)
-        try:
-            lake.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM {identifier(name)}")
-        except UNREADABLE as error:
-            raise ReadError(
-                f"{dataset.key}: the files cannot be read: {str(error).splitlines()[0]}",
-                remedy="Check 'format' in the manifest.",
-            ) from error
-        rows = count(lake, target)
+
+    def check(target: str, rows: int) -> None:
         check_rows(dataset.key, rows, acquisition.distribution.expected_rows)
         check_coverage(lake, target, dataset.key, dataset.coverage)
-        receipt = Receipt(dataset.key, target, rows, None)
-        facts = _facts(dataset, acquisition, fingerprint, rows, landed_at, run_id)
-        marks = ", ".join("?" * len(VERSION_COLUMNS))
-        lake.execute(f"INSERT INTO {VERSIONS} VALUES ({marks})", [facts[name] for name in VERSION_COLUMNS])
-        write_outcomes(lake, [*recorder.outcomes, recorder.outcome("landed", "land", result=receipt)])
-    return replace(receipt, snapshot=snapshot_of(lake, extra))
 
-
-def snapshot_of(lake: duckdb.DuckDBPyConnection, extra: dict[str, object]) -> int | None:
-    """The snapshot that :func:`transaction` committed with these extra facts.
-
-    By them, because ``ducklake_last_committed_snapshot()`` is the catalog's, and another thread may have committed since.
-    """
-    query = "SELECT max(snapshot_id) FROM lake.snapshots() WHERE commit_extra_info = ?"
-    (snapshot,) = lake.execute(query, [json.dumps(extra)]).fetchone() or (None,)
-    return snapshot
-
-
-def current(lake: duckdb.DuckDBPyConnection, key: str, fingerprint: str) -> Receipt | None:
-    """The receipt of ``lake.landing.<key>`` when the lake holds exactly this landing already, else ``None``."""
-    return held(lake, key, fingerprint, versions=VERSIONS, key_column="dataset")
-
-
-def held(lake: duckdb.DuckDBPyConnection, key: str, fingerprint: str, *, versions: str, key_column: str) -> Receipt | None:
-    """The receipt of ``lake.landing.<key>`` when it is there and its newest row in a table of versions has the fingerprint."""
-    present = lake.execute(
-        "SELECT 1 FROM duckdb_tables() WHERE database_name = 'lake' AND schema_name = 'landing' AND table_name = ?", [key]
-    ).fetchone()
-    newest = lake.execute(f"SELECT max_by(fingerprint, ingested_at) FROM {versions} WHERE {key_column} = ?", [key]).fetchone()
-    if present is None or newest != (fingerprint,):
-        return None
-    target = identifier("lake", "landing", key)
-    return Receipt(key, target, count(lake, target), None)
+    extra = {"dataset": dataset.key, "vintage": dataset.vintage, "run_id": run_id, "content_digest": acquisition.digest}
+    return replace_table(
+        lake,
+        table,
+        versions=VERSIONS,
+        facts=_facts(dataset, acquisition) | {"fingerprint": fingerprint, "ingested_at": landed_at, "ingest_run_id": run_id},
+        commit=Commit(author, f"land {dataset.key} ({dataset.vintage})", extra),
+        check=check,
+        remedy="Check 'format' in the manifest.",
+        recorder=recorder,
+    )
 
 
 def check_rows(key: str, rows: int, expected: RowRange | None) -> None:
@@ -216,16 +134,7 @@ def _inside(x: str, y: str, coverage: Coverage) -> str:
     return f"{longitude} AND {y} BETWEEN {south} AND {north}"
 
 
-def count(lake: duckdb.DuckDBPyConnection, table: str) -> int:
-    """Rows of a table."""
-    row = lake.execute(f"SELECT count(*) FROM {table}").fetchone()
-    assert row is not None
-    return int(row[0])
-
-
-def _facts(
-    dataset: Dataset, acquisition: Acquisition, fingerprint: str, rows: int, landed_at: datetime, run_id: str
-) -> dict[str, object]:
+def _facts(dataset: Dataset, acquisition: Acquisition) -> dict[str, object]:
     expected = acquisition.distribution.expected_rows
     return {
         "dataset": dataset.key,
@@ -242,10 +151,6 @@ def _facts(
         "distribution": acquisition.distribution.name,
         "origin": ", ".join(sorted({file.origin for file in acquisition.files})),
         "content_digest": acquisition.digest,
-        "fingerprint": fingerprint,
-        "rows_landed": rows,
         "rows_expected_min": None if expected is None else expected.min,
         "rows_expected_max": None if expected is None else expected.max,
-        "ingested_at": landed_at,
-        "ingest_run_id": run_id,
     }

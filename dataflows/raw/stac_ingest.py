@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
-from time import perf_counter
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import duckdb
 
-from dataflows.outcomes import OutcomeRecorder, error_kind, write_outcomes
-from dataflows.raw import landing, stac_items, stac_landing
-from dataflows.raw.ingest import FAILURES
+from dataflows.outcomes import OutcomeRecorder
+from dataflows.raw import stac_items, stac_landing
+from dataflows.raw.attempt import attempt
 from dataflows.raw.run_identity import Run
 from dataflows.run import build_driver
 from db import Settings, connect
-from db.errors import NotHeldError
 from ingest.http import HttpClient
 from ingest.progress import Progress, Silent
 from ingest.stac_manifest import Catalog
@@ -105,34 +103,29 @@ def ingest_catalogs(catalogs: list[Catalog], options: StacOptions) -> list[Catal
 def ingest_catalog(catalog: Catalog, lake: duckdb.DuckDBPyConnection, options: StacOptions, run: Run) -> CatalogOutcome:
     """Ingest one catalog over a connection of its own; a failure is an outcome, recorded in the lake."""
     recorder, access, tally = OutcomeRecorder(run.run_id, catalog.key), options.access(), Tally()
-    started = perf_counter()
-    inputs = {
-        "catalog": catalog,
-        "lake": lake.cursor(),
-        "chosen_areas": options.areas,
-        "access": access,
-        "tally": tally,
-        "run": run,
-        "recorder": recorder,
-    }
-    try:
-        results = build_driver(stac_items, adapters=(recorder,)).execute(["staged", "landed"], inputs=inputs)
-    except NotHeldError as error:
-        if not options.offline:
-            return _failed(error, recorder, lake, run, perf_counter() - started)
-        return CatalogOutcome(catalog.key, "absent", perf_counter() - started, error_kind=error.kind, error=str(error))
-    except FAILURES as error:
-        return _failed(error, recorder, lake, run, perf_counter() - started)
-    finally:
-        inputs["lake"].close()
+
+    def work(cursor: duckdb.DuckDBPyConnection) -> dict[str, Any]:
+        inputs = {
+            "catalog": catalog,
+            "lake": cursor,
+            "chosen_areas": options.areas,
+            "access": access,
+            "tally": tally,
+            "run": run,
+            "recorder": recorder,
+        }
+        return build_driver(stac_items, adapters=(recorder,)).execute(["staged", "landed"], inputs=inputs)
+
+    done = attempt(work, lake, recorder, run, noun="catalog", offline=options.offline)
+    outcome = CatalogOutcome(catalog.key, done.status, done.seconds, error_kind=done.error_kind, error=done.error)
+    if not done.results:
+        return outcome
     forget(catalog, access)
-    receipt, staged = results["landed"], results["staged"]
+    receipt, staged = done.results["landed"], done.results["staged"]
     for reason, count in sorted(staged.refused.items()):
         log.info("%s: %d records are no usable items: %s", catalog.key, count, reason)
-    return CatalogOutcome(
-        catalog.key,
-        "unchanged" if receipt.snapshot is None else "landed",
-        perf_counter() - started,
+    return replace(
+        outcome,
         found=tally.counts["found"],
         unwanted=tally.counts["unwanted"],
         new=receipt.new,
@@ -143,21 +136,5 @@ def ingest_catalog(catalog: Catalog, lake: duckdb.DuckDBPyConnection, options: S
         assets=receipt.assets,
         quarantined=receipt.quarantined,
         refused=staged.refused,
-        snapshot=receipt.snapshot,
+        snapshot=done.snapshot,
     )
-
-
-def _failed(
-    error: Exception, recorder: OutcomeRecorder, lake: duckdb.DuckDBPyConnection, run: Run, seconds: float
-) -> CatalogOutcome:
-    log.info("%s failed: %s", recorder.dataset, error)
-    log.debug("%s", recorder.dataset, exc_info=error)
-    outcomes = recorder.outcomes
-    if outcomes:
-        extra = {"catalog": recorder.dataset, "run_id": run.run_id}
-        with (
-            lake.cursor() as cursor,
-            landing.transaction(cursor, run.author, f"record the failure of {recorder.dataset}", extra),
-        ):
-            write_outcomes(cursor, outcomes)
-    return CatalogOutcome(recorder.dataset, "failed", seconds, error_kind=error_kind(error), error=str(error))

@@ -19,7 +19,7 @@ import shapely
 from pystac.validation.local_validator import VERSION
 
 from dataflows.outcomes import OutcomeRecorder, measures, write_outcomes
-from dataflows.raw import landing
+from dataflows.raw.landed_table import Commit, snapshot_of, transaction
 from dataflows.raw.stac_assets import asset_rows
 from dataflows.raw.stac_checking import CheckedItem, Refusal
 from dataflows.raw.stac_identity import canonical_json
@@ -268,7 +268,8 @@ def land(
     extra = {"catalog": catalog.key, "run_id": run_id, "new": receipt.new, "changed": receipt.changed}
     counts = f"{receipt.new} new, {receipt.changed} changed, {receipt.quarantined} quarantined"
     _register(lake, catalog, landed_at, run_id, author)
-    with landing.transaction(lake, author, f"land STAC items of {catalog.key} ({counts})", extra):
+    commit = Commit(author, f"land STAC items of {catalog.key} ({counts})", extra)
+    with transaction(lake, commit):
         # Against what this transaction sees, which the other comparison may not have seen
         receipt = _compare(lake, catalog.key)
         lake.execute(f"DELETE FROM {_table(CATALOGS)} WHERE catalog = ?", [catalog.key])
@@ -277,13 +278,13 @@ def land(
         _append(lake, "stac_assets", "JOIN stac_news AS news USING (record)", known)
         _append(lake, "stac_quarantine", "JOIN stac_bad_news USING (record)", known)
         write_outcomes(lake, [*recorder.outcomes, recorder.outcome("landed", "land", result=receipt)])
-    return replace(receipt, snapshot=landing.snapshot_of(lake, extra))
+    return replace(receipt, snapshot=snapshot_of(lake, commit))
 
 
 def _register(lake: duckdb.DuckDBPyConnection, catalog: Catalog, landed_at: datetime, run_id: str, author: str) -> None:
     """Make sure that there is a row of the catalog, which only one landing at a time can replace."""
     if lake.execute(f"SELECT 1 FROM {_table(CATALOGS)} WHERE catalog = ?", [catalog.key]).fetchone() is None:
-        with landing.transaction(lake, author, f"register STAC catalog {catalog.key}", {"run_id": run_id}):
+        with transaction(lake, Commit(author, f"register STAC catalog {catalog.key}", {"run_id": run_id})):
             _describe(lake, catalog, landed_at, run_id)
 
 

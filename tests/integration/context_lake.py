@@ -19,9 +19,9 @@ def land_pv(
 ) -> None:
     """Land PV features as a dataset of that trust, as far as areas of interest look at it."""
     with connect(lake=settings) as lake:
-        landing.ensure_tables(lake)
+        landing.VERSIONS.ensure(lake)
         lake.execute(
-            f"INSERT INTO {landing.VERSIONS} (dataset, trust, ingested_at) VALUES (?, ?, now())",
+            f"INSERT INTO {landing.VERSIONS.table} (dataset, trust, ingested_at) VALUES (?, ?, now())",
             [key, trust],
         )
         table = identifier("lake", "landing", key)

@@ -62,7 +62,7 @@ class Publisher:
 
     def ingest(self, dataset: Dataset, **options: Any) -> DatasetOutcome:
         """Through the real DAG into the real lake, as a run of its own."""
-        landing.ensure_tables(self.con)
+        landing.VERSIONS.ensure(self.con)
         self.runs.append(Run.start("tests"))
         chosen = {"mirror": str(self.mirror), "offline": True, "export": False, **options}
         return ingest_dataset(dataset, self.con, Options(self.settings, **chosen), self.runs[-1])

@@ -90,7 +90,7 @@ class ResolutionLake:
         """A fresh one, with the seeds."""
         lake = cls(Settings(home=home, threads=2, _env_file=None))
         with connect(lake=lake.settings) as con:
-            landing.ensure_tables(con)  # dbt refuses a lake into which nothing has ever been landed
+            landing.VERSIONS.ensure(con)  # dbt refuses a lake into which nothing has ever been landed
         lake.seed()
         return lake
 

@@ -42,7 +42,7 @@ def state(publisher: Publisher) -> tuple:
 
 @pytest.fixture(scope="module", autouse=True)
 def _tables(publisher: Publisher) -> None:
-    landing.ensure_tables(publisher.con)
+    landing.VERSIONS.ensure(publisher.con)
 
 
 def test_one_snapshot_says_who_landed_what_and_in_which_run(publisher: Publisher) -> None:

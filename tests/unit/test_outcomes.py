@@ -9,7 +9,7 @@ from hamilton import ad_hoc_utils
 from hamilton.function_modifiers import tag
 
 from dataflows.outcomes import OutcomeRecorder, error_kind, measures
-from dataflows.raw.landing import Receipt
+from dataflows.raw.landed_table import Receipt
 from dataflows.raw.layer import Layer
 from dataflows.run import build_driver
 from db.errors import ChecksumMismatchError, EopvError, SchemaError
