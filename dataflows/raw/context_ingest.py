@@ -152,6 +152,8 @@ def _execute(
     # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
     if receipt := context_landing.VERSIONS.current(lake, context.key, results["fingerprint"]):
         log.info("%s: same content and same code as already landed; nothing to do", context.key)
+        if "areas" in results and context_landing.confirm(lake, context, run):
+            log.info("%s: and that is what is around the PV that was landed since", context.key)
         return results | {"landed": receipt}
     if kind == "vector":  # The reader depends on the distribution that was taken
         driver = context_driver(kind, results["unpacked"].distribution.format, recorder=recorder)

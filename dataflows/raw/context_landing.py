@@ -8,7 +8,9 @@ from datetime import datetime
 import duckdb
 
 from dataflows.outcomes import OutcomeRecorder
-from dataflows.raw.landed_table import SCHEMA, Commit, Receipt, Versions, replace_table
+from dataflows.raw import landing
+from dataflows.raw.landed_table import SCHEMA, Commit, Receipt, Versions, replace_table, transaction
+from dataflows.raw.run_identity import Run
 from db.errors import SchemaError
 from ingest.context_manifest import Context
 
@@ -85,6 +87,32 @@ def land(
         remedy="Check the entry's 'source' in the manifest.",
         recorder=recorder,
     )
+
+
+def confirm(lake: duckdb.DuckDBPyConnection, context: Context, run: Run) -> bool:
+    """Say that what was landed is what there is around all PV, where PV has been landed since.
+
+    Whether nothing is near a site or nobody has looked yet is told by when somebody looked last, which is the time of the
+    newest version. So it is written once more, as it was but for its time; the run stays that of the landing.
+
+    Returns:
+        Whether there was anything to say: no PV is newer, so that the same again writes nothing.
+    """
+    newer = f"""
+        SELECT (SELECT max(ingested_at) FROM {landing.VERSIONS.table})
+            > (SELECT max(ingested_at) FROM {VERSIONS.table} WHERE context = $key)
+    """
+    if lake.execute(newer, {"key": context.key}).fetchone() != (True,):
+        return False
+    extra: dict[str, object] = {"confirmed": context.key, "run_id": run.run_id}
+    again = f"""
+        INSERT INTO {VERSIONS.table}
+        SELECT * REPLACE ($at::TIMESTAMPTZ AS ingested_at) FROM {VERSIONS.table} WHERE context = $key
+        QUALIFY row_number() OVER (ORDER BY ingested_at DESC) = 1
+    """
+    with transaction(lake, Commit(run.author, f"confirm {context.key} around newer PV", extra)):
+        lake.execute(again, {"key": context.key, "at": run.started_at})
+    return True
 
 
 def _facts(context: Context, material: Material) -> dict[str, object]:

@@ -106,6 +106,25 @@ def test_the_same_again_writes_nothing(pv: Settings, tmp_path: Path) -> None:
     assert rows(pv, "SELECT max(snapshot_id) FROM lake.snapshots()") == [before]
 
 
+def test_newer_pv_in_the_same_places_is_known_to_have_been_looked_around(pv: Settings, tmp_path: Path) -> None:
+    write_release(tmp_path / "overture", RELEASE, "buildings", "building", made(300))
+    ingested(pv, buildings(), mirror=str(tmp_path), offline=True)
+    land_pv(pv, SITES[:1], key="other_pv")
+    newest = "SELECT max(ingested_at) FROM lake.landing"
+    (seen_before,) = rows(pv, f"SELECT ({newest}.context_versions) >= ({newest}.dataset_versions)")
+    assert seen_before == (False,)
+    again = ingested(pv, buildings(), offline=True)
+    assert (again.status, again.snapshot) == ("unchanged", None)
+    # What prep_pv_buildings asks: had the site been landed when buildings were looked for last?
+    assert rows(pv, f"SELECT ({newest}.context_versions) >= ({newest}.dataset_versions)") == [(True,)]
+    versions = "SELECT count(*), count(DISTINCT COLUMNS(* EXCLUDE ingested_at)) FROM lake.landing.context_versions"
+    ((count, *others),) = rows(pv, versions)
+    assert (count, set(others)) == (2, {1})
+    (before,) = rows(pv, "SELECT max(snapshot_id) FROM lake.snapshots()")
+    assert ingested(pv, buildings(), offline=True).status == "unchanged"
+    assert rows(pv, "SELECT max(snapshot_id) FROM lake.snapshots()") == [before]
+
+
 def test_more_pv_is_another_snapshot(pv: Settings, tmp_path: Path) -> None:
     write_release(tmp_path / "overture", RELEASE, "buildings", "building", made(300))
     first = ingested(pv, buildings(), mirror=str(tmp_path), offline=True)
