@@ -48,7 +48,7 @@ def dag_driver(name: str, kind: Format) -> Driver:
         case "stac_items":
             return build_driver(stac_items)
         case _ if name in CONTEXTS:
-            return context_driver(CONTEXTS[name], kind)
+            return context_driver(CONTEXTS[name], kind, by_piece=name in ("context_rasters", "context_irradiance"))
         case "area_cover":
             return build_driver(area_cover)
         case "nearest_areas":

@@ -105,6 +105,12 @@ class OutcomeRecorder(NodeExecutionHook):
                     error_message=str(error),
                 )
 
+    def note(self, step: str, status: str, kind: str, message: str) -> None:
+        """Record what is no step of its own, but is to be known of one: a place of which there is nothing."""
+        self.outcomes.append(
+            Outcome(self.run_id, self.dataset, step, status, datetime.now(UTC), 0.0, error_kind=kind, error_message=message)
+        )
+
     def outcome(self, node_name: str, step: str, *, result: Any = None, error: BaseException | None = None) -> Outcome:
         """The outcome of a step that began when ``node_name`` did and ends now."""
         started_at, clock = self._started[node_name]

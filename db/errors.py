@@ -149,6 +149,12 @@ class ChecksumMismatchError(AcquisitionError):
     kind = "checksum_mismatch"
 
 
+class TooManyPlacesError(AcquisitionError):
+    """More would be asked of a publisher than the manifest allows: nothing was; raise the bound, or use a mirror."""
+
+    kind = "too_many_places"
+
+
 class UnsafeArchiveError(AcquisitionError):
     """An archive would write outside its folder, hold links or devices, or unpack to an absurd size."""
 

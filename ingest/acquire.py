@@ -12,14 +12,14 @@ from ingest.cache import DistributionCache, manifest_checksums
 from ingest.download import download
 from ingest.http import HttpClient, RetryPolicy, public_url
 from ingest.manifest import FileFilter, MirrorSource, Publication, PublishedFiles
-from ingest.mirror import folder_files, is_url, url_files
+from ingest.mirror import folder_files, is_url, shown, url_files
 from ingest.progress import Progress
 from ingest.repositories import ENDPOINTS, RemoteFile, list_files
 from ingest.selection import nothing_matched, select
 from ingest.unpacking import unpack
 from ingest.verification import verify
 
-__all__ = ["AcquiredFile", "Acquisition", "Progress", "fetch", "unpack"]
+__all__ = ["AcquiredFile", "Acquisition", "Progress", "fetch", "held", "unpack"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,26 @@ def fetch(
     return run.from_repository(published[0], endpoints)
 
 
+def held(
+    dataset: Publication,
+    *,
+    cache_dir: Path,
+    mirror: str | None = None,
+    refresh: bool = False,
+    progress: Progress | None = None,
+    retry: RetryPolicy | None = None,
+) -> Acquisition | None:
+    """What the cache or else a mirror holds of a publication, as :func:`fetch`; ``None`` where neither has anything of it.
+
+    Raises:
+        RemoteError: a mirror behind a URL does not answer.
+        ChecksumMismatchError: bytes are not those that the manifest promises.
+    """
+    run = _Fetch(dataset, cache_dir, HttpClient(retry), progress, refresh)
+    found = None if refresh else run.from_cache()
+    return run.from_mirror(mirror, last=False) if found is None and mirror else found
+
+
 class _Fetch:
     """The sources of one publication, and what they have in common."""
 
@@ -101,7 +121,7 @@ class _Fetch:
         return None
 
     def from_mirror(self, mirror: str, *, last: bool) -> Acquisition | None:
-        where = f"mirror {public_url(mirror) if is_url(mirror) else mirror}"
+        where = f"mirror {shown(mirror)}"
         key, folder = self._dataset.key, self._dataset.folder
         offered = url_files(mirror, folder, self._client) if is_url(mirror) else folder_files(mirror, folder)
         for distribution in self._dataset.distributions:

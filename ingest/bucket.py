@@ -136,6 +136,16 @@ class Bucket:
             found = [StoredFile(meta["path"], meta["size"]) for page in obstore.list(self._store, prefix) for meta in page]
         return sorted(found, key=lambda file: file.path)
 
+    def file(self, path: str) -> StoredFile:
+        """One file, by its path below the root.
+
+        Raises:
+            RemoteNotFoundError: there is none.
+            RemoteError: the server does not answer, or refuses.
+        """
+        with _explained(f"{self.shown}/{path}"):
+            return StoredFile(path, obstore.head(self._store, path)["size"])
+
     def open(self, file: StoredFile) -> io.RawIOBase:
         """A file to read from anywhere; each read is one request of exactly its bytes."""
         return _Ranges(self, file)

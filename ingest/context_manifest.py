@@ -33,6 +33,10 @@ RELEASE_PATTERN = r"\d{4}-\d{2}-\d{2}(-(alpha|beta))?\.\d+"
 """A release of Overture Maps, ``2026-11-18.0`` say; those before 2024 were called alpha or beta."""
 
 
+S3_URL = r"^s3://[a-z0-9.-]+(/[^/?#]+)*$"
+ENDPOINT = r"^https?://[^/?#@]+$"
+
+
 class _Around(Model):
     """Sources of which only the surroundings of installations are read."""
 
@@ -56,10 +60,10 @@ class OvertureSource(_Around):
         pattern=rf"^({NEWEST}|{RELEASE_PATTERN})$",
         description="'newest', or one; each lives about 60 days.",
     )
-    url: str = Field(default="s3://overturemaps-us-west-2/release", pattern=r"^s3://[a-z0-9.-]+(/[^/?#]+)*$")
+    url: str = Field(default="s3://overturemaps-us-west-2/release", pattern=S3_URL)
     region: str = "us-west-2"
     endpoint: str | None = Field(
-        default=None, pattern=r"^https?://[^/?#@]+$", description="Another S3 server than AWS; asked without credentials too."
+        default=None, pattern=ENDPOINT, description="Another S3 server than AWS; asked without credentials too."
     )
     only: dict[str, tuple[str, ...]] = Field(
         default_factory=dict, description="Column → wanted values: {subtype: [country, region]}. Empty: every feature."
@@ -104,11 +108,55 @@ class RasterVariable(Model):
         return self
 
 
+class CountryArchives(Model):
+    """One archive a country, at an address made of the country's name."""
+
+    url: str = Field(
+        pattern=r"^https?://[^?#@]*\{hyphenated\}[^?#@]*$",
+        description="Of an archive: '{name}' is the country's name, '{hyphenated}' that with hyphens for spaces.",
+    )
+    names: dict[Annotated[str, Field(pattern=r"^[A-Z]{2}$")], str] = Field(
+        min_length=1, description="ISO 3166-1 alpha-2 → the publisher's name of the country."
+    )
+    max_countries: int = Field(default=100, ge=1, description="More are not asked for.")
+
+    @field_validator("url")
+    @classmethod
+    def _has_known_parts(cls, value: str) -> str:
+        try:
+            value.format(name="", hyphenated="")
+        except (KeyError, IndexError, ValueError) as error:
+            raise ValueError("only {name} and {hyphenated} stand for something in it") from error
+        return value
+
+
 class RasterSource(_Files, _Around):
     """GeoTIFFs, of which the pixels around installations are read."""
 
     kind: Literal["raster"]
     variables: tuple[RasterVariable, ...] = Field(min_length=1)
+    origin: CountryArchives | None = Field(default=None, description="Where archives of countries are published.")
+
+
+class NsrdbBucket(Model):
+    """A year of the NSRDB in S3, open to everybody; read by ranges."""
+
+    url: str = Field(pattern=S3_URL)
+    region: str = "us-west-2"
+    endpoint: str | None = Field(
+        default=None, pattern=ENDPOINT, description="Another S3 server than AWS; asked without credentials too."
+    )
+    file: str = Field(default="nsrdb_{year}.h5", pattern=r"^[^{}]*\{year\}[^{}]*\.h5$", description="Below the URL.")
+    year: int = Field(ge=1998, le=2100)
+    datasets: tuple[str, ...] = Field(
+        default=("ghi", "dni", "dhi", "air_temperature", "wind_speed"), min_length=1, description="Series that are read."
+    )
+    max_gb: float = Field(default=20.0, gt=0, description="More than that is not read in one run (10⁹ bytes).")
+
+    @property
+    def path(self) -> str:
+        """Path of the file below the URL."""
+        return self.file.format(year=self.year)
 
 
 class NsrdbSource(_Files, _Around):
@@ -120,6 +168,17 @@ class NsrdbSource(_Files, _Around):
     kind: Literal["nsrdb"]
     series: Literal["series", "tmy"] = Field(default="series", description="Measured years, or a typical one.")
     max_distance_km: float = Field(default=10.0, gt=0, description="Beyond, a station says nothing of an installation.")
+    origin: NsrdbBucket | None = Field(default=None, description="Where stations are read that no file of a mirror has.")
+
+
+class PvgisApi(Model):
+    """The API that gives one typical year a request, asked for the centres of H3 cells that hold PV."""
+
+    url: str = Field(pattern=r"^https?://[^?#@]+/tmy$")
+    h3_resolution: int = Field(default=5, ge=3, le=7, description="Size of the cells: one station each.")
+    serves_km: float = Field(default=12.0, gt=0, description="A file at hand that is so near to a cell's centre serves it.")
+    per_second: float = Field(default=10.0, gt=0, le=30, description="Requests a second at most; the API refuses more than 30.")
+    max_stations: int = Field(default=1000, ge=1, description="More are not asked for.")
 
 
 class PvgisTmySource(_Files):
@@ -131,6 +190,13 @@ class PvgisTmySource(_Files):
 
     kind: Literal["pvgis_tmy"]
     format: Literal["pvgis", "tmy3"] = "pvgis"
+    origin: PvgisApi | None = Field(default=None, description="Where years are asked for that no file of a mirror is of.")
+
+    @model_validator(mode="after")
+    def _origin_answers_in_its_own_format(self) -> Self:
+        if self.origin is not None and self.format != "pvgis":
+            raise ValueError("an 'origin' answers in the format 'pvgis'")
+        return self
 
 
 FileSource = VectorSource | RasterSource | NsrdbSource | PvgisTmySource
@@ -164,6 +230,11 @@ class Context(Model):
         if isinstance(self.source, OvertureSource) != (self.version is None):
             raise ValueError("files have a 'version', and Overture Maps has none: its 'release' is part of 'source'")
         return self
+
+    @property
+    def origin(self) -> CountryArchives | NsrdbBucket | PvgisApi | None:
+        """Where it is published by the piece, and asked for what lies around PV."""
+        return self.source.origin if isinstance(self.source, RasterSource | NsrdbSource | PvgisTmySource) else None
 
     @property
     def distributions(self) -> tuple[PublishedFiles, ...]:

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 CONNECTIONS_PER_HOST = 2
 MAX_REDIRECTS = 10
-TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504})
+TRANSIENT_STATUSES = frozenset({429, 500, 502, 503, 504, 529})  # 529: "site is overloaded", as PVGIS says it
 NOT_READY = 202
 FAULTS = (httpx.TransportError, httpx.DecodingError)  # of the connection or of what came over it
 USER_AGENT = "eo-pv-lakehouse"

@@ -22,6 +22,11 @@ def is_url(mirror: str) -> bool:
     return mirror.lower().startswith(("http://", "https://"))
 
 
+def shown(mirror: str) -> str:
+    """A mirror as it may be shown: a URL without user, password and query."""
+    return public_url(mirror) if is_url(mirror) else mirror
+
+
 def folder_files(mirror: str, key: str) -> dict[str, Path]:
     """Files of a dataset in a mirror folder, by published path; empty when there is no folder of that key."""
     root = Path(mirror).expanduser() / key

@@ -7,48 +7,24 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from db.errors import NotHeldError, ReleaseNotFoundError
-from ingest.bucket import Bucket, S3Credentials
+from ingest.bucket import Bucket
+from ingest.context_access import ContextAccess
 from ingest.context_manifest import NEWEST, RELEASE_PATTERN, Context, OvertureSource
 from ingest.download import download
-from ingest.http import HttpClient, RetryPolicy, public_url
-from ingest.mirror import is_url, url_files
+from ingest.http import HttpClient
+from ingest.mirror import is_url, shown, url_files
 from ingest.overture_release import age, files, releases, resolve
 from ingest.overture_snapshot import Snapshot, Snapshots
-from ingest.progress import Progress
 from ingest.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class OvertureAccess:
-    """How releases are reached.
-
-    Attributes:
-        cache_dir: root of the cache.
-        mirror: folder or http(s) URL with releases in the entry's folder, laid out as in the bucket.
-        offline: never contact the bucket. A mirror behind a URL is still asked.
-        refresh: do not use the cache, but fill it anew: this is how a newer release is noticed.
-        credentials: of the entry's S3 server, where it is not open to everybody.
-        retry: patience with servers.
-        progress: display of downloads.
-    """
-
-    cache_dir: Path
-    mirror: str | None = None
-    offline: bool = False
-    refresh: bool = False
-    credentials: S3Credentials | None = None
-    retry: RetryPolicy | None = None
-    progress: Progress | None = None
-
-
-def snapshot(context: Context, places: Surroundings, access: OvertureAccess) -> Snapshot:
+def snapshot(context: Context, places: Surroundings, access: ContextAccess) -> Snapshot:
     """Obtain the features of an entry around places.
 
     The cache serves where it has the pinned release, or any where the newest one is wanted; else the mirror, if it has files of
@@ -69,12 +45,12 @@ def snapshot(context: Context, places: Surroundings, access: OvertureAccess) -> 
         return found
     if access.offline:
         wanted = "" if source.release == NEWEST else f" in release {source.release}"
-        where = f"neither in the cache nor in the mirror {_shown(access.mirror)}" if access.mirror else "not in the cache"
+        where = f"neither in the cache nor in the mirror {shown(access.mirror)}" if access.mirror else "not in the cache"
         raise NotHeldError(f"{context.key} is {where}{wanted}.", remedy="Go online, or add the release to the mirror.")
     return _from_bucket(source, access, snapshots)
 
 
-def _from_bucket(source: OvertureSource, access: OvertureAccess, snapshots: Snapshots) -> Snapshot:
+def _from_bucket(source: OvertureSource, access: ContextAccess, snapshots: Snapshots) -> Snapshot:
     bucket = Bucket.in_s3(
         source.url, region=source.region, endpoint=source.endpoint, credentials=access.credentials, retry=access.retry
     )
@@ -89,7 +65,7 @@ def _from_bucket(source: OvertureSource, access: OvertureAccess, snapshots: Snap
 
 
 def _from_mirror(
-    folder: str, source: OvertureSource, mirror: str, access: OvertureAccess, snapshots: Snapshots
+    folder: str, source: OvertureSource, mirror: str, access: ContextAccess, snapshots: Snapshots
 ) -> Snapshot | None:
     """The snapshot of what a mirror has; ``None`` where it has no such release, or no files of the type in it."""
     if not is_url(mirror):
@@ -103,7 +79,7 @@ def _from_mirror(
     there = sorted({release for release, _ in listed.values()}, key=age)
     if not there or source.release not in (NEWEST, *there):
         return None
-    release = resolve(source, there, _shown(mirror))
+    release = resolve(source, there, shown(mirror))
     with TemporaryDirectory(prefix=".fetched-", dir=snapshots.folder()) as fetched:
         for name, (its_release, file) in listed.items():
             if its_release == release:
@@ -115,11 +91,7 @@ def _in_folder(folder: Path, source: OvertureSource, snapshots: Snapshots, mirro
     bucket = Bucket.in_folder(folder)
     there = [name for name in releases(bucket) if files(bucket, source, name)]
     if not there or source.release not in (NEWEST, *there):
-        log.info("The mirror %s has no files of type %s in a release that is meant.", _shown(mirror), source.type)
+        log.info("The mirror %s has no files of type %s in a release that is meant.", shown(mirror), source.type)
         return None
-    release = resolve(source, there, _shown(mirror))
-    return snapshots.take(bucket, release, files(bucket, source, release), "mirror", _shown(mirror))
-
-
-def _shown(mirror: str) -> str:
-    return public_url(mirror) if is_url(mirror) else mirror
+    release = resolve(source, there, shown(mirror))
+    return snapshots.take(bucket, release, files(bucket, source, release), "mirror", shown(mirror))

@@ -29,10 +29,10 @@ from db import Settings, connect
 from db.connection import with_services
 from db.errors import DatasetPlannedError
 from ingest.bucket import S3Credentials
-from ingest.context_manifest import Context, OvertureSource
+from ingest.context_access import ContextAccess
+from ingest.context_manifest import Context, NsrdbBucket, OvertureSource
 from ingest.http import RetryPolicy
 from ingest.manifest import Format
-from ingest.overture import OvertureAccess
 from ingest.progress import Progress
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,10 @@ MODULES = {
     "nsrdb": (context_files, context_irradiance),
     "pvgis_tmy": (context_files, context_irradiance),
 }
+
+
+AROUND_PV = frozenset({"overture", "raster", "nsrdb"})
+"""Kinds of which only the surroundings of PV are ever wanted."""
 
 
 @dataclass(frozen=True)
@@ -131,23 +135,20 @@ def _execute(
     if context.status == "planned":
         reason = (context.reason or "").rstrip(".")
         raise DatasetPlannedError(f"{context.key} cannot be ingested yet: {reason}.", remedy="Choose another entry.")
-    kind = context.source.kind
-    inputs: dict[str, Any] = {"context": context, "lake": lake, "run": run, "recorder": recorder}
-    if isinstance(context.source, OvertureSource):
-        inputs["access"] = overture_access(context.source, options)
-    else:
-        inputs |= {
-            "cache_dir": options.lake.cache_dir,
-            "mirror": options.mirror,
-            "refresh": options.refresh,
-            "offline": options.offline,
-            "progress": options.progress,
-            "resources": resources,
-        }
-    driver = context_driver(kind, recorder=recorder)
+    source = context.source
+    inputs: dict[str, Any] = {
+        "context": context,
+        "lake": lake,
+        "run": run,
+        "recorder": recorder,
+        "access": access_of(context, options),
+        "resources": resources,
+    }
+    piecewise = context.origin is not None
+    driver = context_driver(source.kind, by_piece=piecewise, recorder=recorder)
     # What was read on the way to the fingerprint is not read again
-    known = ["material", "fingerprint", *(["areas"] if kind in ("overture", *context_files.AROUND_PV) else [])]
-    known += ["snapshot"] if kind == "overture" else ["unpacked"]
+    known = ["material", "fingerprint", *(["areas"] if _is_around(source.kind, piecewise) else [])]
+    known += ["snapshot"] if source.kind == "overture" else ["unpacked"]
     results = driver.execute(known, inputs=inputs)
     # The lake itself says what it holds; no cache could know that a table was dropped or replaced since
     if receipt := context_landing.VERSIONS.current(lake, context.key, results["fingerprint"]):
@@ -155,27 +156,44 @@ def _execute(
         if "areas" in results and context_landing.confirm(lake, context, run):
             log.info("%s: and that is what is around the PV that was landed since", context.key)
         return results | {"landed": receipt}
-    if kind == "vector":  # The reader depends on the distribution that was taken
-        driver = context_driver(kind, results["unpacked"].distribution.format, recorder=recorder)
+    if source.kind == "vector":  # The reader depends on the distribution that was taken
+        driver = context_driver(source.kind, results["unpacked"].distribution.format, recorder=recorder)
     return results | driver.execute(["landed"], inputs=inputs, overrides=results)
 
 
-def context_driver(kind: str, form: Format | None = None, *, recorder: OutcomeRecorder | None = None) -> Driver:
-    """The DAG of one kind of context; ``form`` is the published format of vectors."""
+def context_driver(
+    kind: str, form: Format | None = None, *, by_piece: bool = False, recorder: OutcomeRecorder | None = None
+) -> Driver:
+    """The DAG of one kind of context.
+
+    Args:
+        kind: of the source.
+        form: published format of vectors.
+        by_piece: whether the source has an origin, which is asked for what lies around PV.
+        recorder: of the steps.
+    """
     adapters = () if recorder is None else (recorder,)
     modules = (*MODULES[kind], context_dag, run_identity)
-    return build_driver(*modules, config={"kind": kind, "format": form}, adapters=adapters)
+    chosen = {"kind": kind, "format": form, "by_piece": by_piece, "around": _is_around(kind, by_piece)}
+    return build_driver(*modules, config=chosen, adapters=adapters)
 
 
-def overture_access(source: OvertureSource, options: ContextOptions) -> OvertureAccess:
-    """How releases are reached; a release on the lake's own S3 server is read with the lake's keys."""
+def _is_around(kind: str, by_piece: bool) -> bool:
+    """Whether only the surroundings of PV are wanted."""
+    return by_piece or kind in AROUND_PV
+
+
+def access_of(context: Context, options: ContextOptions) -> ContextAccess:
+    """How an entry is reached; what is on the lake's own S3 server is read with the lake's keys."""
+    publisher = context.source if isinstance(context.source, OvertureSource) else context.origin
+    endpoint = publisher.endpoint if isinstance(publisher, OvertureSource | NsrdbBucket) else None
     lake, keys = options.lake, None
-    if source.endpoint is not None:
+    if endpoint is not None:
         lake = with_services(lake)
-        own = lake.s3_endpoint and source.endpoint.split("://", 1)[-1] == lake.endpoint_host()
+        own = lake.s3_endpoint and endpoint.split("://", 1)[-1] == lake.endpoint_host()
         if own and lake.s3_access_key_id and lake.s3_secret_access_key:
             keys = S3Credentials(lake.s3_access_key_id, lake.s3_secret_access_key)
-    return OvertureAccess(
+    return ContextAccess(
         cache_dir=options.lake.cache_dir,
         mirror=options.mirror,
         offline=options.offline,

@@ -32,6 +32,8 @@ def places(areas: Areas) -> np.ndarray:
 def readings__nsrdb(unpacked: Acquisition, context: Context, places: np.ndarray) -> pa.Table:
     """The stations nearest to PV, file by file; a series that a file lacks is null."""
     tables = [nsrdb.readings(file, places, context.source.max_distance_km) for file in unpacked.files]
+    if not tables:
+        tables = [nsrdb.none_nearby(context.source.origin.datasets)]
     table = pa.concat_tables(tables, promote_options="permissive")
     return table.append_column("series", pa.repeat(pa.scalar(context.source.series), table.num_rows))
 
@@ -41,7 +43,7 @@ def readings__nsrdb(unpacked: Acquisition, context: Context, places: np.ndarray)
 def readings__typical_year(unpacked: Acquisition, context: Context) -> pa.Table:
     """One typical year a file."""
     tables = [typical_years.readings(file, context.source.format) for file in unpacked.files]
-    return pa.concat_tables(tables, promote_options="permissive")
+    return pa.concat_tables(tables or [typical_years.none_nearby()], promote_options="permissive")
 
 
 @check_output_custom(HasColumns("geometry", *PROVENANCE, importance="fail"))

@@ -16,8 +16,8 @@ from dataflows.raw.run_identity import Run
 from dataflows.raw.validators import HasColumns
 from db.sql import identifier, literal
 from ingest import overture
+from ingest.context_access import ContextAccess
 from ingest.context_manifest import Context
-from ingest.overture import OvertureAccess
 from ingest.overture_snapshot import Snapshot
 
 
@@ -33,7 +33,7 @@ def areas(context: Context, lake: duckdb.DuckDBPyConnection) -> Areas:
 
 
 @tag(step="fetch", layer="landing")
-def snapshot(context: Context, areas: Areas, access: OvertureAccess) -> Snapshot:
+def snapshot(context: Context, areas: Areas, access: ContextAccess) -> Snapshot:
     """The features of a release around PV, as one file on this machine."""
     return overture.snapshot(context, areas.surroundings(), access)
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from hamilton.function_modifiers import check_output_custom, tag
 
 from dataflows.raw.context_areas import Areas
-from dataflows.raw.context_pixels import pixels
+from dataflows.raw.context_pixels import SCHEMA, pixels
 from dataflows.raw.context_points import provenanced
 from dataflows.raw.layer import PROVENANCE, LazyTable
 from dataflows.raw.run_identity import Run
@@ -38,17 +38,21 @@ def pixel_table(unpacked: Acquisition, context: Context, places: np.ndarray) -> 
     Raises:
         NoFileMatchedError: no file holds any of the variables; lists the files.
     """
+    if not unpacked.files:
+        return SCHEMA.empty_table()  # no archive of any country that PV stands in
+    held: set[str] = set()
     tables, unused = [], [file.name for file in unpacked.files]
     for variable in context.source.variables:
         files = [file for file in unpacked.files if variable.files.accepts(file.name)]
-        if not files:
-            log.warning("%s: no file holds the variable %s", context.key, variable.name)
+        held.update([variable.name] if files else [])
         tables += [pixels(file, variable, places) for file in files]
         unused = [name for name in unused if not variable.files.accepts(name)]
     if not tables:
         raise NoFileMatchedError(
             f"{context.key}: no variable is in any of {', '.join(unused)}.", remedy="Correct 'variables' in the manifest."
         )
+    for name in sorted({variable.name for variable in context.source.variables} - held):
+        log.warning("%s: no file holds the variable %s", context.key, name)
     return pa.concat_tables(tables)
 
 

@@ -9,19 +9,18 @@ https://github.com/NREL/rex.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import h5py
 import numpy as np
 import pyarrow as pa
-from scipy.spatial import cKDTree
 
 from db.errors import ReadError, SchemaError
 from ingest.acquire import AcquiredFile
+from ingest.places import nearest
 
 log = logging.getLogger(__name__)
 
-EARTH_RADIUS_KM = 6371.0088
 LOCATION = ("latitude", "longitude")
 NUMERIC = "iuf"
 
@@ -35,8 +34,8 @@ def readings(file: AcquiredFile, places: np.ndarray, max_distance_km: float) -> 
         max_distance_km: a station farther than that is nobody's; great-circle distance.
 
     Returns:
-        A row a station and time: ``station`` (0-based position in the file), the columns of ``meta``, ``time_index`` (UTC),
-        each series under its published name in its published unit, scaled; ``source_row`` is the 0-based position in the
+        A row a station and time: ``station`` (0-based position in the published file), the columns of ``meta``, ``time_index``
+        (UTC), each series under its published name in its published unit, scaled; ``source_row`` is the 0-based position in the
         arrays of the series, time by time.
 
     Raises:
@@ -46,14 +45,18 @@ def readings(file: AcquiredFile, places: np.ndarray, max_distance_km: float) -> 
     try:
         with h5py.File(file.path) as content:
             meta, times, names = _described(content, file)
-            stations = nearest(_locations(meta), places, max_distance_km)
+            found = nearest(_locations(meta), places, max_distance_km)
+            stations = np.unique(found[found >= 0])
             log.info("%s: %d of %d stations are nearest to PV", file.name, len(stations), len(meta))
+            # An extract says where its stations are in the published file
+            published = content["gid"][:][stations] if "gid" in content else stations
+            width = int(content.attrs.get("stations_published", len(meta)))
             columns = {
-                "station": np.repeat(stations, len(times)),
+                "station": np.repeat(published, len(times)),
                 **{name: _attribute(meta[name][stations], len(times)) for name in meta.dtype.names},
                 "time_index": pa.array(np.tile(times, len(stations)), pa.timestamp("us", tz="UTC")),
                 **{name: _scaled(content[name], stations) for name in names},
-                "source_row": (np.arange(len(times))[None, :] * len(meta) + stations[:, None]).ravel(),
+                "source_row": (np.arange(len(times))[None, :] * width + published[:, None]).ravel(),
             }
     except OSError as error:
         raise ReadError(f"{file.name} cannot be read as HDF5: {str(error).rstrip('.')}.", remedy="Fetch it again.") from error
@@ -61,25 +64,6 @@ def readings(file: AcquiredFile, places: np.ndarray, max_distance_km: float) -> 
     for name, text in (("source_file", file.name), ("source_sha256", file.sha256)):
         table = table.append_column(name, pa.repeat(pa.scalar(text), table.num_rows))
     return table
-
-
-def nearest(stations: np.ndarray, places: np.ndarray, max_distance_km: float) -> np.ndarray:
-    """Which stations are the nearest one of a place, sorted; int64.
-
-    Args:
-        stations: float64 (m, 2): longitude and latitude in degrees.
-        places: float64 (n, 2), likewise.
-        max_distance_km: great-circle distance beyond which a place has no station.
-    """
-    # Straight lines through the globe grow with the distance on it, and know no antimeridian and no poles
-    reach = 2 * np.sin(min(max_distance_km / EARTH_RADIUS_KM, np.pi) / 2)
-    distances, found = cKDTree(_on_sphere(stations)).query(_on_sphere(places), distance_upper_bound=reach)
-    return np.unique(found[np.isfinite(distances)]).astype(np.int64)
-
-
-def _on_sphere(degrees: np.ndarray) -> np.ndarray:
-    lon, lat = np.radians(degrees.reshape(-1, 2).T)
-    return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
 
 def _described(content: h5py.File, file: AcquiredFile) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -115,6 +99,17 @@ def _series(content: h5py.File, shape: tuple[int, int]) -> Iterator[str]:
     for name, dataset in content.items():
         if isinstance(dataset, h5py.Dataset) and dataset.shape == shape and dataset.dtype.kind in NUMERIC:
             yield name
+
+
+def none_nearby(datasets: Iterable[str]) -> pa.Table:
+    """The table of :func:`readings` where no station of any file is near: without rows.
+
+    Args:
+        datasets: names of the series.
+    """
+    floats = dict.fromkeys((*LOCATION, "elevation", *datasets), pa.float64())
+    columns = {"station": pa.int64(), **floats, "time_index": pa.timestamp("us", tz="UTC"), "source_row": pa.int64()}
+    return pa.schema({**columns, "source_file": pa.string(), "source_sha256": pa.string()}).empty_table()
 
 
 def _locations(meta: np.ndarray) -> np.ndarray:

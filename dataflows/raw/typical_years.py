@@ -63,6 +63,13 @@ def readings(file: AcquiredFile, layout: Literal["pvgis", "tmy3"]) -> pa.Table:
     return pa.table(columns)
 
 
+def none_nearby() -> pa.Table:
+    """The table of :func:`readings` where there is no typical year of any place: without rows."""
+    floats = dict.fromkeys(("latitude", "longitude", "elevation", *WANTED), pa.float64())
+    columns = {"station": pa.string(), **floats, "time_index": pa.timestamp("us", tz="UTC"), "source_row": pa.int64()}
+    return pa.schema({**columns, "source_file": pa.string(), "source_sha256": pa.string()}).empty_table()
+
+
 def _pvgis(file: AcquiredFile) -> tuple[pd.DataFrame, dict[str, float]]:
     data, meta = iotools.read_pvgis_tmy(file.path, pvgis_format="csv")
     return data, meta["inputs"]

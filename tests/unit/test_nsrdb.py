@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from dataflows.raw.nsrdb import EARTH_RADIUS_KM, nearest, readings
+from dataflows.raw.nsrdb import readings
 from db.errors import ReadError, SchemaError
 from ingest.acquired import AcquiredFile
+from ingest.places import EARTH_RADIUS_KM, nearest
 
 TIMES = [b"2018-06-20 11:30:00+00:00", b"2018-06-20 12:00:00+00:00", b"2018-06-20 12:30:00+00:00"]
 STATIONS = [(39.77, -105.14), (39.73, -105.14), (39.69, -105.10), (39.65, -105.10)]
