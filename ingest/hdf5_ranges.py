@@ -12,9 +12,9 @@ import h5py
 from db.errors import EopvError, ReadError
 from ingest.bucket import Bucket, StoredFile
 
-BLOCK_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 16
 """Headers and indices of HDF5 are read a few bytes at a time; one request of this size holds many of them."""
-BLOCKS = 64
+BLOCKS = 256
 
 
 class _Blocks(io.RawIOBase):

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 import logging
+import uuid
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +65,12 @@ class _Footer:
 
 
 def features(
-    bucket: Bucket, files: list[StoredFile], source: OvertureSource, places: Surroundings, reading: Reading
+    bucket: Bucket,
+    files: list[StoredFile],
+    source: OvertureSource,
+    places: Surroundings,
+    reading: Reading,
+    footers_dir: Path | None = None,
 ) -> Iterator[pa.Table]:
     """The features around places, a table a row group, in the order of the files.
 
@@ -73,6 +80,8 @@ def features(
         source: ``only`` leaves features out.
         places: a feature belongs to them if its bounding box meets one.
         reading: counts what is read.
+        footers_dir: where the files' footers are kept from one question to the next, which has other places; the files of a
+            release never change. ``None`` keeps none.
 
     Returns:
         Published columns, ``source_file`` (path in the bucket) and ``source_row`` (0-based position in the file).
@@ -84,7 +93,7 @@ def features(
         RemoteError: the server does not answer.
     """
     with ThreadPoolExecutor(THREADS) as threads:
-        footers = list(threads.map(lambda file: _footer(bucket, file, source), files))
+        footers = list(threads.map(lambda file: _footer(bucket, file, source, footers_dir), files))
         chosen = [(footer, group) for footer in footers for group in _candidates(footer, places)]
         reading.files, reading.file_bytes = len(files), sum(file.size for file in files)
         reading.row_groups = sum(footer.metadata.num_row_groups for footer in footers)
@@ -108,9 +117,19 @@ def features(
                 future.cancel()
 
 
-def _footer(bucket: Bucket, file: StoredFile, source: OvertureSource) -> _Footer:
-    with bucket.open(file) as stream, _readable(file):
-        footer = _Footer(file, pq.read_metadata(stream))
+def _footer(bucket: Bucket, file: StoredFile, source: OvertureSource, footers_dir: Path | None) -> _Footer:
+    # By size too: a file that was replaced after all is another one
+    kept = None if footers_dir is None else footers_dir / f"{file.path}.{file.size}.footer"
+    metadata = None if kept is None else _kept_footer(kept)
+    if metadata is None:
+        with bucket.open(file) as stream, _readable(file):
+            metadata = pq.read_metadata(stream)
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            part = kept.with_name(f".{kept.name}.{uuid.uuid4().hex[:12]}.part")
+            metadata.write_metadata_file(part)
+            part.replace(kept)
+    footer = _Footer(file, metadata)
     wanted = [*REQUIRED, *source.only]
     names = footer.schema.names
     if missing := [name for name in wanted if name not in names]:
@@ -120,6 +139,16 @@ def _footer(bucket: Bucket, file: StoredFile, source: OvertureSource) -> _Footer
         )
     _check_crs(footer)
     return footer
+
+
+def _kept_footer(path: Path) -> pq.FileMetaData | None:
+    try:
+        return pq.read_metadata(path)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError) as error:
+        log.warning("The footer %s is damaged and will be read again: %s", path, str(error).splitlines()[0])
+        return None
 
 
 @contextmanager

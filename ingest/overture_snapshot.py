@@ -1,7 +1,8 @@
 """Features of one type of Overture Maps around places, kept as one file a release.
 
 Layout: ``<cache>/overture/<key>/<identity>/<release>.parquet`` with a sidecar beside it; the identity is that of the places and
-of what is wanted. Everything is written to a temporary name and renamed.
+of what is wanted. Footers of a bucket's files are below ``<cache>/overture/footers/<identity of the bucket>``. Everything is
+written to a temporary name and renamed.
 """
 
 from __future__ import annotations
@@ -82,6 +83,9 @@ class Snapshots:
         identity = hashlib.sha256(f"{FORMAT}\n{chosen}\n{places.name}".encode()).hexdigest()[:16]
         self._key, self._source, self._places = context.key, context.source, places
         self._folder = cache_dir / "overture" / context.key / identity
+        # A release is a folder below the URL, and its types are folders below that
+        published = f"{context.source.url}\n{context.source.endpoint or ''}"
+        self._footers = cache_dir / "overture" / "footers" / hashlib.sha256(published.encode()).hexdigest()[:16]
 
     def folder(self) -> Path:
         """Where the snapshots are."""
@@ -120,7 +124,8 @@ class Snapshots:
         path, reading = self._path(release), Reading()
         part = self.folder() / f".{path.name}.{uuid.uuid4().hex[:12]}.part"
         try:
-            _write(part, features(bucket, files, self._source, self._places, reading), reading)
+            kept = self._footers if origin == "repository" else None
+            _write(part, features(bucket, files, self._source, self._places, reading, kept), reading)
             sha256, size = verify(part, path.name), part.stat().st_size
             facts = _Sidecar(sha256=sha256, size=size, rows=reading.rows, source=f"{shown}/{release}")
             part.replace(path)

@@ -56,6 +56,7 @@ class RepositoryServer:
         self.requests: list[Request] = []
         self.files: dict[str, Published] = {}
         self.documents: dict[str, Callable[[dict[str, list[str]]], Any]] = {}
+        self.responders: dict[str, Callable[[dict[str, list[str]]], Answer]] = {}
         self._server = _CountingServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(mirror or "/nonexistent")))
         self._server.repository = self
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -84,6 +85,11 @@ class RepositoryServer:
     def document(self, path: str, answer: Any) -> None:
         """Serve a JSON document, or what a function of the query returns."""
         self.documents[path] = answer if callable(answer) else lambda query: answer
+
+    def respond(self, path: str, answer: Callable[[dict[str, list[str]]], Answer]) -> str:
+        """Answer what a function of the query says; returns the URL."""
+        self.responders[path] = answer
+        return f"{self.url}{path}"
 
     def zenodo(
         self, record: int, names: Iterable[str], *, shape: str = "legacy", checksums: dict[str, str] | None = None
@@ -207,6 +213,9 @@ class _Handler(SimpleHTTPRequestHandler):
         if parts.path.startswith("/mirror/"):
             self.path = parts.path.removeprefix("/mirror")
             super().do_GET()
+        elif parts.path in repository.responders:
+            answer = repository.responders[parts.path](query)
+            self._serve(Published(answer.body or b"", []), answer)
         elif parts.path in repository.files:
             published = repository.files[parts.path]
             self._serve(published, self.server.next_answer(parts.path, published))
@@ -227,7 +236,9 @@ class _Handler(SimpleHTTPRequestHandler):
             self.close_connection = True
             return
         if answer.status != 200:
-            self._start(answer.status, answer.headers, 0)
+            body = answer.body or b""
+            self._start(answer.status, answer.headers, len(body))
+            self.wfile.write(body)
             return
         body = published.content if answer.body is None else answer.body
         etag = answer.etag or f'"{md5(published.content)}"'

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import obstore
 import pyarrow.parquet as pq
 import pytest
 import shapely
 from context_lake import buildings, entry, ingested, land_pv, rows
-from obstore.store import S3Store
 from overture_files import features, write_release
-from s3_gateway import S3Gateway
+from published_bucket import PublishedBucket, published_bucket
 
-from db.connection import with_services
 from db.settings import Settings
 
 pytestmark = pytest.mark.xdist_group("services")
@@ -26,61 +21,11 @@ NEWEST, BEFORE, EXPIRED = "2026-11-18.0", "2026-10-21.0", "2026-08-20.0"
 SITES = [shapely.Point(11.0, 48.0), shapely.Point(-120.0, 37.0)]
 
 
-@dataclass
-class Release:
-    """A bucket with releases behind a gateway, and a lake of its own that may read them."""
-
-    lake: Settings
-    gateway: S3Gateway
-    store: S3Store
-    url: str
-    refuse: list[Callable[[str, str], int | None]] = field(default_factory=list)
-
-    def publish(self, folder: Path) -> int:
-        """Put all files of a folder below the URL; the bytes of them all."""
-        total = 0
-        prefix = self.url.split("/", 3)[3]
-        for path in folder.rglob("*.parquet"):
-            obstore.put(self.store, f"{prefix}/{path.relative_to(folder).as_posix()}", path.read_bytes())
-            total += path.stat().st_size
-        return total
-
-    def source(self, **more: object) -> dict[str, object]:
-        return {"url": self.url, "endpoint": self.gateway.endpoint, "region": "us-east-1", **more}
-
-
 @pytest.fixture
-def release(dev: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Release]:
-    up = with_services(dev)
-    bucket = up.data_path.split("/")[2]
-    keys = {
-        "access_key_id": up.s3_access_key_id.get_secret_value(),
-        "secret_access_key": up.s3_secret_access_key.get_secret_value(),
-    }
-    store = S3Store(
-        bucket,
-        endpoint=f"http://{up.endpoint_host()}",
-        region=up.s3_region,
-        virtual_hosted_style_request=False,
-        client_options={"allow_http": True},
-        **keys,
-    )
-    refuse: list[Callable[[str, str], int | None]] = []
-
-    def refused(method: str, path: str) -> int | None:
-        return next((status for ask in refuse if (status := ask(method, path))), None)
-
-    with S3Gateway(f"http://{up.endpoint_host()}", refused) as gateway:
-        lake = Settings(
-            home=tmp_path / "home",
-            s3_endpoint=gateway.endpoint,
-            s3_region=up.s3_region,
-            s3_access_key_id=up.s3_access_key_id,
-            s3_secret_access_key=up.s3_secret_access_key,
-            _env_file=None,
-        )
-        land_pv(lake, SITES)
-        yield Release(lake, gateway, store, f"s3://{bucket}/{re.sub(r'[^a-z0-9]+', '-', request.node.name)}/release", refuse)
+def release(dev: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PublishedBucket]:
+    with published_bucket(dev, tmp_path, f"{request.node.name}/release") as bucket:
+        land_pv(bucket.lake, SITES)
+        yield bucket
 
 
 def world(count: int, seed: int = 1):
@@ -92,7 +37,7 @@ def world(count: int, seed: int = 1):
     return features([shapely.box(x, y, x + 1e-4, y + 1e-4) for x, y in centres], {"class": names})
 
 
-def test_far_fewer_bytes_are_asked_for_than_there_are(release: Release, tmp_path: Path) -> None:
+def test_far_fewer_bytes_are_asked_for_than_there_are(release: PublishedBucket, tmp_path: Path) -> None:
     write_release(tmp_path / "made", NEWEST, "buildings", "building", world(40_000), files=4, row_group_rows=1000)
     held = release.publish(tmp_path / "made")
     outcome = ingested(release.lake, buildings(**release.source()))
@@ -104,7 +49,7 @@ def test_far_fewer_bytes_are_asked_for_than_there_are(release: Release, tmp_path
     assert 0 < recorded[0] <= release.gateway.sent_bytes
 
 
-def test_the_newest_release_a_pinned_one_and_one_that_has_gone(release: Release, tmp_path: Path) -> None:
+def test_the_newest_release_a_pinned_one_and_one_that_has_gone(release: PublishedBucket, tmp_path: Path) -> None:
     for name, seed in ((BEFORE, 2), (NEWEST, 3)):
         write_release(tmp_path / "made", name, "buildings", "building", world(100, seed))
     release.publish(tmp_path / "made")
@@ -119,7 +64,7 @@ def test_the_newest_release_a_pinned_one_and_one_that_has_gone(release: Release,
     assert rows(release.lake, "SELECT max_by(release, ingested_at) FROM lake.landing.context_versions") == [(BEFORE,)]
 
 
-def test_a_later_run_asks_nobody_until_it_is_told_to_look_again(release: Release, tmp_path: Path) -> None:
+def test_a_later_run_asks_nobody_until_it_is_told_to_look_again(release: PublishedBucket, tmp_path: Path) -> None:
     write_release(tmp_path / "first", BEFORE, "buildings", "building", world(100))
     release.publish(tmp_path / "first")
     first = ingested(release.lake, buildings(**release.source()))
@@ -136,8 +81,26 @@ def test_a_later_run_asks_nobody_until_it_is_told_to_look_again(release: Release
     assert (offline.status, offline.release, offline.origin) == ("unchanged", NEWEST, "cache")
 
 
+def test_another_question_to_a_release_does_not_read_its_footers_again(release: PublishedBucket, tmp_path: Path) -> None:
+    # Many row groups of few rows: the footers are most of what there is
+    write_release(tmp_path / "made", NEWEST, "buildings", "building", world(2000), files=4, row_group_rows=5)
+    release.publish(tmp_path / "made")
+    assert ingested(release.lake, buildings(**release.source())).status == "landed"
+    first = release.gateway.sent_bytes
+    land_pv(release.lake, [shapely.Point(100.0, 10.0)], key="elsewhere")
+    outcome = ingested(release.lake, buildings(**release.source()))
+    # There is nothing at the other place, so that what lands is the same
+    assert (outcome.status, outcome.origin) == ("unchanged", "repository"), outcome.error
+    assert release.gateway.sent_bytes - first < first / 2
+    (footer, *_) = release.lake.cache_dir.glob("overture/footers/**/*.footer")
+    footer.write_bytes(b"damaged")
+    land_pv(release.lake, [shapely.Point(-50.0, -10.0)], key="anywhere")
+    assert ingested(release.lake, buildings(**release.source())).origin == "repository"
+    assert footer.stat().st_size > len(b"damaged")
+
+
 @pytest.mark.parametrize("status", [403, 404, 500])
-def test_a_fault_in_the_middle_leaves_nothing(release: Release, tmp_path: Path, status: int) -> None:
+def test_a_fault_in_the_middle_leaves_nothing(release: PublishedBucket, tmp_path: Path, status: int) -> None:
     write_release(tmp_path / "made", NEWEST, "buildings", "building", world(500), files=3, row_group_rows=50)
     release.publish(tmp_path / "made")
     asked: list[str] = []
@@ -156,12 +119,12 @@ def test_a_fault_in_the_middle_leaves_nothing(release: Release, tmp_path: Path, 
     tables = {name for (name,) in rows(release.lake, "SELECT table_name FROM duckdb_tables() WHERE database_name = 'lake'")}
     assert "overture_building" not in tables
     assert rows(release.lake, "SELECT count(*) FROM lake.landing.context_versions") == [(0,)]
-    assert not list(release.lake.cache_dir.glob("overture/**/*.p*"))
+    assert not list(release.lake.cache_dir.glob("overture/overture_building/**/*.p*"))
     release.refuse.clear()
     assert ingested(release.lake, buildings(**release.source())).status == "landed"
 
 
-def test_a_server_of_others_is_asked_without_keys(release: Release, tmp_path: Path) -> None:
+def test_a_server_of_others_is_asked_without_keys(release: PublishedBucket, tmp_path: Path) -> None:
     write_release(tmp_path / "made", NEWEST, "buildings", "building", world(10))
     release.publish(tmp_path / "made")
     others = release.lake.model_copy(update={"s3_endpoint": "http://127.0.0.1:1", "home": tmp_path / "others"})
@@ -173,7 +136,9 @@ def test_a_server_of_others_is_asked_without_keys(release: Release, tmp_path: Pa
 
 
 @pytest.mark.realdata
-def test_published_buildings_and_natural_earth_as_division_areas(release: Release, tmp_path: Path, mirror: Path) -> None:
+def test_published_buildings_and_natural_earth_as_division_areas(
+    release: PublishedBucket, tmp_path: Path, mirror: Path
+) -> None:
     samples = mirror / "overture_samples"
     published = pq.read_table(samples / "overture_buildings_2024-07-22_first100.parquet")
     folder = tmp_path / "made" / NEWEST / "theme=buildings" / "type=building"

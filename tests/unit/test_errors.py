@@ -49,6 +49,7 @@ KINDS = [
     "source_checksum",
     "context_not_found",
     "release_not_found",
+    "too_many_places",
     "publish",
     "not_separable",
 ]

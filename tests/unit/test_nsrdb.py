@@ -58,11 +58,12 @@ def test_the_nearest_is_the_nearest_on_the_globe(stations: np.ndarray, places: n
     found = nearest(stations, places, reach_km)
     distances = haversine_km(stations, places) if len(places) else np.empty((len(stations), 0))
     least = distances.min(axis=0) if len(places) else np.empty(0)
-    # each place within reach has its nearest one among them, and nothing else is
-    for place in np.flatnonzero(least < reach_km - 0.01):
-        assert distances[found, place].min() <= least[place] + 0.01
-    for station in found:
-        assert (distances[station] <= np.minimum(least, reach_km) + 0.01).any()
+    # each place within reach has its nearest one, and no other place has any
+    for place, station in enumerate(found):
+        if least[place] < reach_km - 0.01:
+            assert distances[station, place] <= least[place] + 0.01
+        elif least[place] > reach_km + 0.01:
+            assert station == -1
 
 
 def test_series_are_scaled_and_keep_their_names(tmp_path: Path) -> None:
@@ -75,6 +76,17 @@ def test_series_are_scaled_and_keep_their_names(tmp_path: Path) -> None:
     assert rows[1]["time_index"] == datetime(2018, 6, 20, 12, tzinfo=UTC)
     assert (rows[0]["country"], rows[0]["elevation"], rows[0]["source_file"]) == ("United States", 1669, "nsrdb_2018.h5")
     assert "coordinates" not in table.schema.names
+
+
+def test_an_extract_says_where_its_stations_are_published(tmp_path: Path) -> None:
+    file = write(tmp_path / "nsrdb_2018.h5")
+    with h5py.File(file.path, "a") as content:
+        content["gid"] = np.array([3, 70, 500, 900])
+        content.attrs["stations_published"] = 1000
+    rows = readings(file, np.array([[-105.1, 39.68]]), max_distance_km=10).to_pylist()
+    assert [row["station"] for row in rows] == [500, 500, 500]
+    assert [row["source_row"] for row in rows] == [500, 1500, 2500]
+    assert [row["clearsky_ghi"] for row in rows] == [2.0, 6.0, 10.0]
 
 
 def test_no_station_is_near(tmp_path: Path) -> None:
