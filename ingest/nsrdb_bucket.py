@@ -85,15 +85,19 @@ def stations(context: Context, origin: NsrdbBucket, places: np.ndarray, reach_km
             where = parts.keep_stations(_stations(content, origin))
     found = nearest(where, places, reach_km)
     wanted = np.unique(found[found >= 0])
-    held = [] if access.refresh else parts.held()
-    known = {gid for _, gids in held for gid in gids}
+    files, known = [], set()
+    for file, gids in [] if access.refresh else parts.held():
+        if not known.issuperset(set(gids).intersection(wanted.tolist())):
+            files.append(file)
+            known.update(gids)
     unread = np.array([gid for gid in wanted.tolist() if gid not in known], dtype=np.int64)
-    files = [file for file, gids in held if known.intersection(gids).intersection(wanted.tolist())]
     if len(unread) and access.offline:
         return Pieces(files=files, missing=[f"{len(unread):,} stations"])
     if len(unread):
         with hdf5(bucket, bucket.file(origin.path)) as content:
             files.append(parts.take(content, unread, where))
+        if access.refresh:
+            parts.forget_but(files[-1].path)
         log.info(
             "%s: %d of %d stations read from %s, %s bytes in %s requests",
             *(context.key, len(unread), len(where), f"{bucket.shown}/{origin.path}"),
@@ -159,6 +163,13 @@ class _Parts:
             sidecar = _Sidecar(sha256=verify(part, path.name), size=part.stat().st_size, gids=tuple(gids.tolist()))
         write_atomically(self._sidecar(path), sidecar.model_dump_json())
         return self._file(path, sidecar, "repository")
+
+    def forget_but(self, newest: Path) -> None:
+        """Remove the parts that were read before this one."""
+        for path in self._folder.glob("part-*.h5"):
+            if path != newest:
+                self._sidecar(path).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
 
     def _file(self, path: Path, sidecar: _Sidecar, origin: Origin) -> AcquiredFile:
         return AcquiredFile(self._origin.path, path, sidecar.sha256, sidecar.size, origin)

@@ -9,17 +9,25 @@ import h5py
 import numpy as np
 import pytest
 import shapely
+from acquisition_support import IMPATIENT
 from context_lake import entry, ingested, land_pv, rows
 from published_bucket import PublishedBucket, published_bucket
 
+from dataflows.raw.context_ingest import ContextOptions, access_of
+from db.errors import ReadError, RemoteError, RemoteNotFoundError, SchemaError, TooManyPlacesError
 from db.settings import Settings
+from ingest import nsrdb_bucket
+from ingest.context_access import ContextAccess
 from ingest.context_manifest import Context
+from ingest.context_origins import gather
+from ingest.pieces import Pieces
 from ingest.places import nearest
 
 pytestmark = pytest.mark.xdist_group("services")
 
 SITES = [shapely.Point(-105.1, 39.7), shapely.Point(20.0, 50.0)]  # the other one is in Europe, where no station is
 TIMES, STATIONS, CHUNKS = 960, 4000, (480, 200)
+HERE = np.array([[-105.1, 39.7]])
 META = np.dtype(
     [("latitude", "<f4"), ("longitude", "<f4"), ("elevation", "<i2"), ("timezone", "<i2"), ("country", "S13"), ("state", "S8")]
 )
@@ -50,7 +58,6 @@ def write_year(path: Path, *, coordinates: bool = True, chunks: tuple[int, int] 
 @pytest.fixture
 def bucket(dev: Settings, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PublishedBucket]:
     with published_bucket(dev, tmp_path, f"{request.node.name}/goes") as published:
-        land_pv(published.lake, SITES)
         yield published
 
 
@@ -62,6 +69,7 @@ def year(bucket: PublishedBucket, **origin: object) -> Context:
 
 
 def test_only_the_chunks_of_stations_next_to_pv_are_asked_for(bucket: PublishedBucket, tmp_path: Path) -> None:
+    land_pv(bucket.lake, SITES)
     write_year(tmp_path / "made" / "nsrdb_2022.h5")
     held = bucket.publish(tmp_path / "made")
     outcome = ingested(bucket.lake, year(bucket))
@@ -72,7 +80,7 @@ def test_only_the_chunks_of_stations_next_to_pv_are_asked_for(bucket: PublishedB
     assert len(found) == outcome.rows == TIMES * len(landed)
     with h5py.File(tmp_path / "made" / "nsrdb_2022.h5") as published:
         where = np.column_stack([published["meta"]["longitude"], published["meta"]["latitude"]]).astype(float)
-        assert int(nearest(where, np.array([[-105.1, 39.7]]), 10)[0]) in landed
+        assert int(nearest(where, HERE, 10)[0]) in landed
         assert all(abs(where[station] - (-105.1, 39.7)).max() < 0.1 for station in landed)
         ghi, warmth = published["ghi"][:], published["air_temperature"][:]
     for station, row, value, degrees, _, latitude in found[:: TIMES // 7]:
@@ -86,6 +94,7 @@ def test_only_the_chunks_of_stations_next_to_pv_are_asked_for(bucket: PublishedB
 
 
 def test_stations_that_were_read_are_not_read_again(bucket: PublishedBucket, tmp_path: Path) -> None:
+    land_pv(bucket.lake, SITES)
     write_year(tmp_path / "made" / "nsrdb_2022.h5")
     bucket.publish(tmp_path / "made")
     first = ingested(bucket.lake, year(bucket))
@@ -102,47 +111,57 @@ def test_stations_that_were_read_are_not_read_again(bucket: PublishedBucket, tmp
     assert bucket.gateway.sent_bytes - sent < sent
 
 
+def read(bucket: PublishedBucket, context: Context, places: np.ndarray = HERE, **options: bool) -> Pieces:
+    """The stations next to places, without a lake."""
+    access = access_of(context, ContextOptions(bucket.lake, retry=IMPATIENT, **options))
+    return nsrdb_bucket.stations(context, context.origin, places, 10.0, access)
+
+
 @pytest.mark.parametrize("layout", [{"coordinates": False}, {"chunks": None}])
 def test_other_layouts(bucket: PublishedBucket, tmp_path: Path, layout: dict[str, object]) -> None:
     write_year(tmp_path / "made" / "nsrdb_2022.h5", **layout)
     bucket.publish(tmp_path / "made")
-    outcome = ingested(bucket.lake, year(bucket))
-    assert outcome.status == "landed", outcome.error
-    with h5py.File(tmp_path / "made" / "nsrdb_2022.h5") as published:
-        for station, row, ghi in rows(bucket.lake, "SELECT station, source_row, ghi FROM lake.landing.nsrdb LIMIT 50"):
-            assert ghi == published["ghi"][row // STATIONS, station]
+    (file,) = read(bucket, year(bucket)).files
+    with h5py.File(tmp_path / "made" / "nsrdb_2022.h5") as published, h5py.File(file.path) as kept:
+        gids = kept["gid"][:]
+        assert len(gids) == 1
+        for name in ("ghi", "air_temperature"):
+            assert np.array_equal(kept[name][:], published[name][:, gids])
+            assert dict(kept[name].attrs) == dict(published[name].attrs)
+        assert np.array_equal(kept["meta"][:], published["meta"][gids])
+        assert np.array_equal(kept["time_index"][:], published["time_index"][:])
 
 
 def test_more_bytes_than_may_be_read(bucket: PublishedBucket, tmp_path: Path) -> None:
     write_year(tmp_path / "made" / "nsrdb_2022.h5")
     held = bucket.publish(tmp_path / "made")
-    outcome = ingested(bucket.lake, year(bucket, max_gb=1e-4))
-    assert (outcome.status, outcome.error_kind) == ("failed", "too_many_places")
-    assert "max_gb" in outcome.error
+    with pytest.raises(TooManyPlacesError, match=r"1 stations of nsrdb_2022\.h5 take 0\.000768 GB.*max_gb"):
+        read(bucket, year(bucket, max_gb=1e-4))
     assert bucket.gateway.sent_bytes < held / 10
 
 
 def test_a_place_that_the_mirror_serves_is_not_asked_for(bucket: PublishedBucket, tmp_path: Path) -> None:
     write_year(tmp_path / "mirror" / "climate" / "nsrdb_2018.h5")
-    land_pv(bucket.lake, SITES[:1])
-    outcome = ingested(bucket.lake, year(bucket), mirror=str(tmp_path / "mirror"))
-    assert (outcome.status, outcome.origin) == ("landed", "mirror"), outcome.error
+    access = ContextAccess(tmp_path / "cache", mirror=str(tmp_path / "mirror"), retry=IMPATIENT)
+    gathered = gather(year(bucket), access, places=HERE)
+    assert [file.origin for file in gathered.acquisition.files] == ["mirror"]
     assert bucket.gateway.sent_bytes == 0
 
 
 @pytest.mark.parametrize(
-    ("change", "kind"),
-    [({"year": 2021}, "remote_not_found"), ({"datasets": ["dni"]}, "schema"), ({"file": "{year}.h5"}, "read")],
+    ("change", "error"),
+    [({"year": 2021}, RemoteNotFoundError), ({"datasets": ["dni"]}, SchemaError), ({"file": "{year}.h5"}, ReadError)],
 )
 def test_what_is_not_as_the_manifest_says(
-    bucket: PublishedBucket, tmp_path: Path, change: dict[str, object], kind: str
+    bucket: PublishedBucket, tmp_path: Path, change: dict[str, object], error: type[Exception]
 ) -> None:
     write_year(tmp_path / "made" / "nsrdb_2022.h5")
     (tmp_path / "made" / "2022.h5").write_bytes(b"nothing of the kind" * 9)
     bucket.publish(tmp_path / "made")
-    outcome = ingested(bucket.lake, year(bucket, **change))
-    assert (outcome.status, outcome.error_kind) == ("failed", kind), outcome.error
-    assert "AWS4" not in outcome.error
+    with pytest.raises(error) as caught:
+        read(bucket, year(bucket, **change))
+    assert type(caught.value) is error
+    assert "AWS4" not in str(caught.value)
 
 
 @pytest.mark.parametrize("status", [403, 500])
@@ -156,9 +175,31 @@ def test_a_fault_in_the_middle_leaves_nothing(bucket: PublishedBucket, tmp_path:
         return status if method == "GET" and len(asked) > 6 else None
 
     bucket.refuse.append(later)
-    outcome = ingested(bucket.lake, year(bucket))
-    assert (outcome.status, outcome.error_kind) == ("failed", "remote"), outcome.error
+    with pytest.raises(RemoteError):
+        read(bucket, year(bucket))
     assert bucket.gateway.refused
     assert not list(bucket.lake.cache_dir.glob("nsrdb/**/*part*"))
     bucket.refuse.clear()
-    assert ingested(bucket.lake, year(bucket)).status == "landed"
+    assert len(read(bucket, year(bucket)).files) == 1
+
+
+def test_what_is_read_anew_takes_the_place_of_what_was_read(bucket: PublishedBucket, tmp_path: Path) -> None:
+    write_year(tmp_path / "made" / "nsrdb_2022.h5")
+    bucket.publish(tmp_path / "made")
+    there = np.array([[-104.6, 40.5]])
+    read(bucket, year(bucket))
+    assert [file.origin for file in read(bucket, year(bucket), np.vstack([HERE, there])).files] == ["cache", "repository"]
+    (anew,) = read(bucket, year(bucket), np.vstack([HERE, there]), refresh=True).files
+    with h5py.File(anew.path) as kept:
+        assert len(kept["gid"]) == 2
+    assert [file.path for file in read(bucket, year(bucket), there, offline=True).files] == [anew.path]
+
+
+def test_a_damaged_part_is_read_again(bucket: PublishedBucket, tmp_path: Path) -> None:
+    write_year(tmp_path / "made" / "nsrdb_2022.h5")
+    bucket.publish(tmp_path / "made")
+    (file,) = read(bucket, year(bucket)).files
+    whole = file.path.read_bytes()
+    file.path.write_bytes(whole[:-100])
+    assert [again.origin for again in read(bucket, year(bucket)).files] == ["repository"]
+    assert file.path.read_bytes() == whole

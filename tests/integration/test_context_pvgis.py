@@ -12,13 +12,18 @@ import h3.api.basic_int as h3
 import numpy as np
 import pytest
 import shapely
+from acquisition_support import IMPATIENT
 from context_lake import entry, ingested, land_pv, rows
 from repository_server import Answer, RepositoryServer
 
 from dataflows.sample.context.irradiance import Place, write_pvgis_tmy
 from dataflows.sample.context.sunshine import typical_year
+from db.errors import RemoteError, TooManyPlacesError
 from db.settings import Settings
+from ingest import pvgis_api
+from ingest.context_access import ContextAccess
 from ingest.context_manifest import Context
+from ingest.pieces import Pieces
 
 # Two sites in one cell of resolution 5, one elsewhere, one in the sea
 SITES = [shapely.Point(11.0, 48.0), shapely.Point(11.01, 48.01), shapely.Point(-120.0, 37.0), shapely.Point(0.0, -30.0)]
@@ -102,6 +107,8 @@ def test_each_cell_with_pv_is_asked_for_once(pvgis: Pvgis, home: Settings) -> No
 
 def test_a_second_run_asks_nobody(pvgis: Pvgis, home: Settings) -> None:
     land_pv(home, SITES)
+    nothing = ingested(home, years(pvgis), offline=True)
+    assert (nothing.status, nothing.error_kind, pvgis.asked) == ("absent", "not_held", [])
     ingested(home, years(pvgis))
     asked = len(pvgis.asked)
     again = ingested(home, years(pvgis))
@@ -132,6 +139,13 @@ def cut_by_the_server(body: bytes) -> Answer:
     return Answer(body=body[: len(body) // 2])
 
 
+def asked_for(api: Pvgis, places: list[tuple[float, float]], cache: Path, offline: bool = False, **origin: object) -> Pieces:
+    """What the API gives for places, without a lake."""
+    context = years(api, **origin)
+    access = ContextAccess(cache, offline=offline, retry=IMPATIENT)
+    return pvgis_api.years(context, context.origin, np.array(places), [], access)
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -144,34 +158,44 @@ def cut_by_the_server(body: bytes) -> Answer:
     ],
     ids=["too many", "overloaded", "unavailable", "hangs up", "cut", "cut, and its length says so"],
 )
-def test_faults_that_pass(pvgis: Pvgis, home: Settings, fault: Callable[[bytes], Answer]) -> None:
-    land_pv(home, SITES[:1])
+def test_faults_that_pass(pvgis: Pvgis, tmp_path: Path, fault: Callable[[bytes], Answer]) -> None:
     pvgis.before = [fault, fault]
-    outcome = ingested(home, years(pvgis))
-    assert (outcome.status, outcome.rows) == ("landed", 8760), outcome.error
+    (file,) = asked_for(pvgis, [(11.0, 48.0)], tmp_path).files
     assert len(pvgis.asked) == 3
+    assert file.path.read_bytes() == pvgis.year.replace(b"LAT", b"48.000").replace(b"LON", b"11.000")
 
 
-def test_what_was_answered_before_a_fault_is_kept(pvgis: Pvgis, home: Settings) -> None:
-    land_pv(home, SITES[:3])
-    ((west, _), *_) = sorted(h3.cell_to_latlng(h3.latlng_to_cell(site.y, site.x, 5)) for site in SITES[:3])
-    pvgis.broken = {f"{west:.3f}"}
-    failed = ingested(home, years(pvgis))
-    assert (failed.status, failed.error_kind) == ("failed", "remote")
-    assert "HTTP 500" in failed.error
-    assert "outputformat" not in failed.error
+def test_what_was_answered_before_a_fault_is_kept(pvgis: Pvgis, tmp_path: Path) -> None:
+    places = [(11.0, 48.0), (0.0, -30.0), (-120.0, 37.0)]
+    pvgis.broken = {"37.000"}
+    with pytest.raises(RemoteError, match="HTTP 500") as caught:
+        asked_for(pvgis, places, tmp_path)
+    assert "outputformat" not in str(caught.value)
     pvgis.broken, before = set(), len(pvgis.asked)
-    assert ingested(home, years(pvgis)).rows == 2 * 8760
-    assert {lat for lat, _ in pvgis.asked[before:]} == {f"{west:.3f}"}
+    pieces = asked_for(pvgis, places, tmp_path)
+    assert (len(pieces.files), len(pieces.absent)) == (2, 1)
+    assert pvgis.asked[before:] == [("37.000", "-120.000")]
 
 
-def test_more_places_than_may_be_asked_for(pvgis: Pvgis, home: Settings) -> None:
-    land_pv(home, SITES)
-    outcome = ingested(home, years(pvgis, max_stations=2))
-    assert (outcome.status, outcome.error_kind) == ("failed", "too_many_places")
-    assert "3 places need a typical year, and 2 may be asked for" in outcome.error
-    assert "max_stations" in outcome.error
+def test_more_places_than_may_be_asked_for(pvgis: Pvgis, tmp_path: Path) -> None:
+    with pytest.raises(TooManyPlacesError, match=r"2 places need a typical year, and 1 may be asked for.*max_stations"):
+        asked_for(pvgis, [(11.0, 48.0), (-120.0, 37.0)], tmp_path, max_stations=1)
     assert pvgis.asked == []
+
+
+def test_a_request_that_is_not_understood_is_an_error(pvgis: Pvgis, tmp_path: Path) -> None:
+    pvgis.before = [lambda body: Answer(status=400, body=b'{"message":"outputformat: incorrect value.","status":400}')]
+    with pytest.raises(RemoteError, match="outputformat: incorrect value"):
+        asked_for(pvgis, [(11.0, 48.0)], tmp_path)
+    # It is not known of the place
+    assert len(asked_for(pvgis, [(11.0, 48.0)], tmp_path).files) == 1
+
+
+def test_offline_nobody_is_asked(pvgis: Pvgis, tmp_path: Path) -> None:
+    asked_for(pvgis, [(11.0, 48.0)], tmp_path)
+    pieces = asked_for(pvgis, [(11.0, 48.0), (-120.0, 37.0)], tmp_path, offline=True)
+    assert (len(pieces.files), pieces.missing) == (1, ["37.000, -120.000"])
+    assert len(pvgis.asked) == 1
 
 
 def test_pv_at_sea_alone_is_an_answer(pvgis: Pvgis, home: Settings) -> None:
@@ -180,19 +204,3 @@ def test_pv_at_sea_alone_is_an_answer(pvgis: Pvgis, home: Settings) -> None:
     assert (outcome.status, outcome.rows) == ("landed", 0), outcome.error
     assert ingested(home, years(pvgis)).status == "unchanged"
     assert len(pvgis.asked) == 1
-
-
-def test_a_request_that_is_not_understood_is_an_error(pvgis: Pvgis, home: Settings) -> None:
-    land_pv(home, SITES[:1])
-    pvgis.before = [lambda body: Answer(status=400, body=b'{"message":"outputformat: incorrect value.","status":400}')]
-    outcome = ingested(home, years(pvgis))
-    assert (outcome.status, outcome.error_kind) == ("failed", "remote")
-    assert "outputformat: incorrect value" in outcome.error
-    assert ingested(home, years(pvgis)).status == "landed"
-
-
-def test_offline_without_anything_it_is_absent(pvgis: Pvgis, home: Settings) -> None:
-    land_pv(home, SITES)
-    outcome = ingested(home, years(pvgis), offline=True)
-    assert (outcome.status, outcome.error_kind) == ("absent", "not_held")
-    assert pvgis.asked == []
