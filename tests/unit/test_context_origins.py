@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+import h3.api.basic_int as h3
 import h5py
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dataflows.raw.context_pixels import AROUND
 from db.errors import ReadError
 from ingest.bucket import Bucket
 from ingest.context_manifest import CountryArchives, RasterSource, load_context_manifest
@@ -70,6 +74,16 @@ def test_months_are_no_years() -> None:
     assert distribution.members.accepts(f"{FOLDER}/PVOUT.tif")
     assert not distribution.members.accepts(f"{FOLDER}/monthly/PVOUT_01.tif")
     assert not distribution.files.accepts(f"{FOLDER}/monthly/PVOUT_12.tif")
+
+
+@given(st.floats(-60, 60), st.floats(-179, 179))
+def test_the_pixel_of_a_site_is_among_those_that_are_read(lat: float, lon: float) -> None:
+    assert isinstance(ATLAS.source, RasterSource)
+    cells = h3.grid_disk(h3.latlng_to_cell(lat, lon, ATLAS.source.h3_resolution), ATLAS.source.ring)
+    pixel_deg = 9 / 3600
+    reach = np.array([np.floor(np.array(h3.cell_to_latlng(cell)) / pixel_deg) for cell in cells])
+    own = np.floor(np.array([lat, lon]) / pixel_deg)
+    assert (np.abs(reach - own) <= AROUND).all(axis=1).any()
 
 
 def test_requests_are_no_closer_than_they_may_be() -> None:
