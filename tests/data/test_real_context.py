@@ -113,7 +113,7 @@ def test_countries_across_the_antimeridian_have_parts_at_both_ends(lake) -> None
 
 def test_pixels_are_what_rasterio_samples(lake, mirror: Path) -> None:
     found = asked(lake, "SELECT source_file, value, lon_deg, lat_deg FROM lake.landing.global_solar_atlas")
-    assert len(found) > 50
+    assert len(found) > 20  # nine around each of the few plants there, each once
     for file in {row[0] for row in found}:
         rows = [row[1:] for row in found if row[0] == file]
         with rasterio.open(mirror / "solar_resource" / file) as raster:
