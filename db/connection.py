@@ -13,7 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
-from db import convex_overlap, covered_points, h3_functions
+from db import convex_overlap, covered_points, h3_functions, shares_in_order
 from db.allocator import return_freed_memory
 from db.errors import LakeError, LakeLockedError, LakeNotFoundError, SettingsError, SnapshotNotFoundError
 from db.extensions import ALWAYS, REMOTE, load_extensions
@@ -90,6 +90,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     h3_functions.register(con)
     convex_overlap.register(con)
     covered_points.register(con)
+    shares_in_order.register(con)
     _create_secrets(con, lake)
 
 

@@ -15,7 +15,7 @@ import yaml
 from resolution_sql import Project, cut_at_antimeridian, degrees_from, id_of
 
 from dataflows.elt import PROJECT_DIR
-from db import convex_overlap, h3_functions
+from db import convex_overlap, h3_functions, shares_in_order
 from db.extensions import load_extensions
 
 LON, LAT = 10.0, 50.0
@@ -99,6 +99,7 @@ class Land:
         self.con.execute("SET geometry_always_xy = true")
         h3_functions.register(self.con)
         convex_overlap.register(self.con)
+        shares_in_order.register(self.con)
         declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
         types = next(seed for seed in declared if seed["name"] == "mount_rules")["config"]["column_types"]
         file = PROJECT_DIR / "seeds" / "mount_rules.csv"

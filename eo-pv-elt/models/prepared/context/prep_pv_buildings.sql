@@ -4,7 +4,7 @@ with sites as (
 ),
 
 outlines as (
-    select * from sites where site_m2 is not null
+    select * from sites where site_deg2 is not null
 ),
 
 -- A point in the middle of a building is hardly there by chance, however far it may be off; a building nearby is
@@ -21,7 +21,7 @@ points as (
         from sites
         inner join {{ ref("prep_pv_footprints") }} as footprints
             on footprints.observation_key = {{ observation_key("sites.geometry_source") }}
-        where sites.site_m2 is null
+        where sites.site_deg2 is null
     )
 ),
 

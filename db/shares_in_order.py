@@ -1,0 +1,227 @@
+"""``shares_in_order`` in SQL: how much of a site each of several areas has, where the first that has a place keeps it.
+
+Areas that share a site hardly ever overlap there: buildings stand beside one another, land is covered by one thing. For those
+the areas that each shares with the site add up, and nothing is cut or united. Which ones overlap is found for all sites of a
+batch at once: by their boxes, then by ``convex_intersection_area``. Only of those GEOS cuts the pieces, one after the other.
+
+A query groups areas by site, in order: ``unnest(shares_in_order(st_aswkb(site)::blob, list(wkb ORDER BY …), list(shared ORDER BY …)))``.
+"""
+
+from __future__ import annotations
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import shapely
+from duckdb import sqltypes as sql
+from numpy.typing import NDArray
+
+from db.convex_overlap import convex_intersection_area
+
+NAME = "shares_in_order"
+
+# First eccentricity of WGS 84, squared (NGA.STND.0036)
+_E2 = 6.69437999014e-3
+# A share less than that counts as none, and one so near to the whole as the whole
+_NOTHING = 1e-9
+# What a square degree is on the ellipsoid may differ by that much between the middle of a piece and its ends
+_LEVEL = 1e-4
+# Of more areas that overlap one GEOS is asked
+_MOST = 4
+# Longitudes of one site and the next one are that far apart, so that one index serves all sites of a batch
+_APART_DEG = 400.0
+
+_POLYGON, _MULTIPOLYGON = 3, 6
+
+type Geometries = NDArray[np.object_]
+type Floats = NDArray[np.float64]
+type Rows = NDArray[np.intp]
+
+
+def shares_in_order(site: pa.ChunkedArray, areas: pa.ChunkedArray, shared: pa.ChunkedArray) -> pa.Array:
+    """The share of each site that each area has after those before it in its list.
+
+    Args:
+        site: n geometries as WKB, EPSG:4326, valid.
+        areas: n lists of polygons or multipolygons that meet their site, as WKB, EPSG:4326, valid.
+        shared: n lists of what each area shares with its site, square degrees; each as long as its areas.
+
+    Returns:
+        n lists of shares of the site's area on the WGS 84 ellipsoid, 0 to 1, right to 1e-4 for sites up to 50 km, that add up to 1
+        at most; null where the site or a list is null. Of a site without an area, as a point, the first area has all.
+
+    Raises:
+        ValueError: areas and what they share differ in number.
+    """
+    known = np.asarray(site.is_valid()) & np.asarray(areas.is_valid()) & np.asarray(shared.is_valid())
+    rows = pa.array(np.flatnonzero(known))
+    lists, amounts = _combined(areas.take(rows)), _combined(shared.take(rows))
+    lengths = np.asarray(lists.value_lengths(), np.int64)
+    if not np.array_equal(lengths, np.asarray(amounts.value_lengths())):
+        raise ValueError(f"{NAME}: areas and what they share with the site differ in number.")
+    sites = shapely.from_wkb(site.take(rows).to_numpy())
+    of = np.repeat(np.arange(len(sites)), lengths)
+    shares = _shares(sites, of, lists.flatten(), np.asarray(amounts.flatten(), np.float64))
+
+    every = np.zeros(len(known), np.int64)
+    every[known] = lengths
+    offsets = pa.array(np.concatenate([[0], np.cumsum(every)]), pa.int32())
+    return pa.ListArray.from_arrays(offsets, pa.array(shares), mask=pa.array(~known))
+
+
+def _shares(sites: Geometries, of: Rows, wkb: pa.Array, shared: Floats) -> Floats:
+    """Shares by pair of a site (``of``, ascending) and an area; ``shared`` in square degrees."""
+    outlined = shapely.get_dimensions(sites) == 2
+    shares = np.zeros(len(of))
+    first = np.flatnonzero(np.diff(of, prepend=-1))
+    shares[first] = ~outlined[of[first]]
+    pairs = np.flatnonzero(outlined[of] & (shared > 0))
+    if len(pairs):
+        shares[pairs] = _Overlay(sites, of[pairs], wkb.take(pa.array(pairs)), shared[pairs]).shares()
+    return shares
+
+
+class _Overlay:
+    """Pairs of an outlined site and an area that it shares a piece with; of all sites at once."""
+
+    def __init__(self, sites: Geometries, of: Rows, wkb: pa.Array, shared: Floats) -> None:
+        self.sites, self.of, self.wkb, self.shared = sites, of, wkb, shared
+        self.areas = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False))
+        self.whole = shapely.area(sites)[of]
+        self.covers = shared > (1 - _NOTHING) * self.whole
+        self.inside = shared > (1 - _NOTHING) * shapely.area(self.areas)
+        inner, outer = shapely.bounds(self.areas), shapely.bounds(sites)[of]
+        self.boxes = np.hstack([np.maximum(inner[:, :2], outer[:, :2]), np.minimum(inner[:, 2:], outer[:, 2:])])
+
+    def shares(self) -> Floats:
+        earlier, later, common = self._overlapping()
+        # What covers the site leaves nothing
+        gone = np.unique(later[self.covers[earlier]])
+        kept = ~np.isin(later, gone) & ~(common < _NOTHING * self.whole[later])
+        earlier, later, common = earlier[kept], later[kept], common[kept]
+        shared = self.shared.copy()
+        shared[gone] = 0
+        np.subtract.at(shared, later, common)
+        several, twice = self._common_of_three(earlier, later)
+        np.add.at(shared, several, twice)
+        weight, is_level = self._weights()
+        cut = np.isnan(shared)
+        cut[later] |= ~is_level[later]
+        tall = np.flatnonzero(~is_level & ~cut & ~self.covers & (shared > 0))
+        for rows, pieces in ((tall, self._pieces(tall)), (np.flatnonzero(cut), self._left(cut, earlier, later))):
+            shared[rows], weight[rows] = shapely.area(pieces), _weight(_latitude(pieces))
+        shares = np.clip(shared * weight / (self.whole * _weight(_latitude(self.sites))[self.of]), 0, 1)
+        shares[self.covers & (shared == self.shared)] = 1
+        # Rounding may leave more than the whole
+        starts = np.flatnonzero(np.diff(self.of, prepend=-1))
+        before = np.cumsum(shares) - shares
+        before -= np.repeat(before[starts], np.diff(np.append(starts, len(shares))))
+        return np.minimum(shares, np.maximum(1 - before, 0))
+
+    def _overlapping(self) -> tuple[Rows, Rows, Floats]:
+        """Of areas whose pieces of one site may overlap the earlier, the later, and how much, in square degrees; NaN if unknown.
+
+        In the order of the later, then of the earlier.
+        """
+        west, south, east, north = self.boxes.T
+        boxes = shapely.box(west + _APART_DEG * self.of, south, east + _APART_DEG * self.of, north)
+        one, other = shapely.STRtree(boxes).query(boxes)
+        one, other = one[one < other], other[one < other]
+        order = np.lexsort((one, other))
+        one, other = one[order], other[order]
+        common = _common(self.wkb.take(pa.array(one)), self.wkb.take(pa.array(other)))
+        # Of all of two areas, which is that of their pieces where the site holds one of them
+        common = np.where(self.covers[one], self.shared[other], np.where(self.covers[other], self.shared[one], common))
+        held = self.inside | self.covers
+        beyond = np.flatnonzero((common > 0) & ~held[one] & ~held[other])
+        common[beyond] = _common(self.wkb.take(pa.array(one[beyond])), self._convex(other[beyond]))
+        return one, other, common
+
+    def _common_of_three(self, earlier: Rows, later: Rows) -> tuple[Rows, Floats]:
+        """Where two earlier ones overlap each other too: each such later one, and the area of all three; NaN if unknown.
+
+        By inclusion and exclusion that much was taken twice. It is not known where four may have a place in common.
+        """
+        step = [np.flatnonzero(later[:-number] == later[number:]) for number in range(1, _MOST)]
+        one, two = (np.concatenate(rows) for rows in ([s for s in step], [s + n for n, s in enumerate(step, 1)]))
+        linked = np.isin(earlier[one] + earlier[two] * len(self.of), earlier + later * len(self.of))
+        first, second, third = earlier[one[linked]], earlier[two[linked]], later[one[linked]]
+        most = np.bincount(later, minlength=len(self.of)) > _MOST
+        most |= np.bincount(third, minlength=len(self.of)) > 2
+        both = pa.array(shapely.to_wkb(shapely.intersection(self.areas[first], self.areas[second])), pa.binary())
+        common = np.where(most[third], np.nan, _common(both, self._convex(third)))
+        unknown = np.flatnonzero(most)
+        return np.append(third, unknown), np.append(common, np.full(len(unknown), np.nan))
+
+    def _convex(self, rows: Rows) -> pa.Array:
+        """Pieces as WKB, or the whole area, if the site holds it."""
+        wkb = self.wkb.to_numpy(zero_copy_only=False)[rows]
+        cut, place = np.unique(rows[~self.inside[rows]], return_inverse=True)
+        wkb[~self.inside[rows]] = shapely.to_wkb(self._pieces(cut))[place]
+        return pa.array(wkb, pa.binary())
+
+    def _weights(self) -> tuple[Floats, NDArray[np.bool_]]:
+        """Weight in the middle of each piece's box, and whether all of the box has it."""
+        south, north = self.boxes[:, 1], self.boxes[:, 3]
+        steep = np.tan(np.radians(np.minimum(np.maximum(np.abs(south), np.abs(north)), 89.9)))
+        return _weight((south + north) / 2), np.radians(north - south) / 2 * steep < _LEVEL
+
+    def _pieces(self, rows: Rows) -> Geometries:
+        pieces = shapely.intersection(self.sites[self.of[rows]], self.areas[rows])
+        # Where an area only touches the site along a part of it, there are lines and points too
+        for mixed in np.flatnonzero(~np.isin(shapely.get_type_id(pieces), (_POLYGON, _MULTIPOLYGON))):
+            parts = shapely.get_parts(pieces[mixed])
+            pieces[mixed] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
+        return pieces
+
+    def _left(self, cut: NDArray[np.bool_], earlier: Rows, later: Rows) -> Geometries:
+        """What the earlier areas leave of the piece of each area in ``cut``: of all pieces the first is cut off, then the second …"""
+        rows = np.flatnonzero(cut)
+        left = self._pieces(rows)
+        order = np.argsort(later, kind="stable")
+        earlier, later = earlier[order][cut[later[order]]], later[order][cut[later[order]]]
+        starts = np.flatnonzero(np.diff(later, prepend=-1))
+        turn = np.arange(len(later)) - np.repeat(starts, np.diff(np.append(starts, len(later))))
+        row = np.searchsorted(rows, later)
+        for number in range(turn.max(initial=-1) + 1):
+            now = turn == number
+            left[row[now]] = shapely.difference(left[row[now]], self.areas[earlier[now]])
+        return left
+
+
+def _common(a: pa.Array, b: pa.Array) -> Floats:
+    """Area that polygons share; NaN where one is not convex."""
+    both = (pa.chunked_array([wkb], pa.binary()) for wkb in (a, b))
+    return convex_intersection_area(*both).to_numpy(zero_copy_only=False).copy()
+
+
+def _weight(latitude_deg: Floats) -> Floats:
+    """What a square degree is at a latitude, in those of the equator, on the ellipsoid: of M N cos(latitude)."""
+    sin = np.sin(np.radians(latitude_deg))
+    return np.sqrt(1 - sin**2) / (1 - _E2 * sin**2) ** 2
+
+
+def _latitude(geometries: Geometries) -> Floats:
+    """Of centroids, degrees; 0 of what is empty."""
+    latitude = np.zeros(len(geometries))
+    some = ~shapely.is_empty(geometries)
+    latitude[some] = shapely.get_y(shapely.centroid(geometries[some]))
+    return latitude
+
+
+def _combined(column: pa.ChunkedArray) -> pa.ListArray:
+    combined = column.combine_chunks()
+    return combined if isinstance(combined, pa.ListArray) else combined.chunk(0)
+
+
+def register(con: duckdb.DuckDBPyConnection) -> None:
+    """Make the function callable on this connection and on every other one of the same DuckDB instance.
+
+    Args:
+        con: an open connection or cursor, outside a transaction.
+    """
+    try:
+        con.execute(f"SELECT {NAME}(NULL, NULL, NULL)")
+    except duckdb.CatalogException:
+        blobs, doubles = duckdb.list_type(sql.BLOB), duckdb.list_type(sql.DOUBLE)
+        con.create_function(NAME, shares_in_order, [sql.BLOB, blobs, doubles], doubles, type="arrow", null_handling="special")
