@@ -9,6 +9,8 @@ Queries let GEOS answer then: ``coalesce(convex_intersection_area(a, b), st_area
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -43,17 +45,31 @@ def convex_intersection_area(a: pa.ChunkedArray, b: pa.ChunkedArray) -> pa.Array
         n areas (float64) in square units of the coordinates, right to 1e-9 of the square of a's extent; null where a polygon
         is null, not convex, has a hole, several parts or more than 16 corners, or where the outlines run along each other.
     """
-    rings_a, rings_b = _Rings(a), _Rings(b)
-    areas = np.full(len(a), np.nan)
-    width = np.where((rings_a.corners > 0) & (rings_b.corners > 0), np.maximum(rings_a.corners, rings_b.corners), 0)
-    for narrower, widest in zip((0, *_WIDTHS), _WIDTHS, strict=False):
-        rows = np.flatnonzero((width > narrower) & (width <= widest))
-        if len(rows):
-            areas[rows] = _shared(*rings_a.at(rows, widest), *rings_b.at(rows, widest))
+    every = np.arange(len(a))
+    areas = common_areas([(Rings(a), every), (Rings(b), every)])
     return pa.array(areas, mask=np.isnan(areas))
 
 
-class _Rings:
+def common_areas(members: Sequence[tuple[Rings, NDArray[np.integer]]]) -> Floats:
+    """Areas that all members of each of n groups of polygons have in common.
+
+    Args:
+        members: the first polygon of each group, the second ones and so on: where to find them, and their n rows there.
+
+    Returns:
+        n areas as :func:`convex_intersection_area` gives them, NaN where that gives null.
+    """
+    corners = [rings.corners[rows] for rings, rows in members]
+    areas = np.full(len(corners[0]), np.nan)
+    width = np.where(np.minimum.reduce(corners) > 0, np.maximum.reduce(corners), 0)
+    for narrower, widest in zip((0, *_WIDTHS), _WIDTHS, strict=False):
+        groups = np.flatnonzero((width > narrower) & (width <= widest))
+        if len(groups):
+            areas[groups] = _shared([rings.at(rows[groups], widest) for rings, rows in members])
+    return areas
+
+
+class Rings:
     """Outer rings of WKB polygons, read where they lie; ``corners`` is 0 for whatever is no polygon of one short ring."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
@@ -80,22 +96,26 @@ class _Rings:
         return np.ndarray((count,), kind, self._data.data, strides=(1,))[positions]
 
 
-def _shared(x: Floats, y: Floats, n: NDArray[np.int64], u: Floats, v: Floats, m: NDArray[np.int64]) -> Floats:
-    """Areas shared by rings (x, y) of n corners and (u, v) of m; NaN where it cannot be told."""
-    origin_x, origin_y = x[0].copy(), y[0].copy()
-    x -= origin_x
-    y -= origin_y
-    u -= origin_x
-    v -= origin_y
-    turn_a, turn_b = _turn(x, y, n), _turn(u, v, m)
-    for ring, turn in ((x, turn_a), (y, turn_a), (u, turn_b), (v, turn_b)):
-        ring[:, turn < 0] = ring[::-1, turn < 0]
-    # An edge of both rings belongs to the first alone
-    area_a, across_a, along_a = _within(x, y, u, v, edge_counts=True)
-    area_b, across_b, along_b = _within(u, v, x, y, edge_counts=False)
-    extent = np.maximum(np.abs(x).max(0), np.abs(y).max(0))
-    closed = np.abs(across_a + across_b) + np.abs(along_a + along_b) <= _OPEN * extent
-    return np.where(closed & (turn_a != 0) & (turn_b != 0), np.maximum(area_a + area_b, 0), np.nan)
+def _shared(rings: list[tuple[Floats, Floats, NDArray[np.int64]]]) -> Floats:
+    """Areas shared by rings of coordinates x and y (corner, group) and n corners; NaN where it cannot be told."""
+    origin_x, origin_y = rings[0][0][0].copy(), rings[0][1][0].copy()
+    convex = np.ones(len(origin_x), np.bool_)
+    for x, y, n in rings:
+        x -= origin_x
+        y -= origin_y
+        turn = _turn(x, y, n)
+        for ring in (x, y):
+            ring[:, turn < 0] = ring[::-1, turn < 0]
+        convex &= turn != 0
+    area, across, along = np.zeros(len(convex)), np.zeros(len(convex)), np.zeros(len(convex))
+    for place, (x, y, _) in enumerate(rings):
+        # An edge of several rings belongs to the first of them alone
+        others = [(u, v, place < other) for other, (u, v, _) in enumerate(rings) if other != place]
+        for total, part in zip((area, across, along), _within(x, y, others), strict=True):
+            total += part
+    extent = np.maximum(np.abs(rings[0][0]).max(0), np.abs(rings[0][1]).max(0))
+    closed = np.abs(across) + np.abs(along) <= _OPEN * extent
+    return np.where(closed & convex, np.maximum(area, 0), np.nan)
 
 
 def _turn(x: Floats, y: Floats, n: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -110,33 +130,34 @@ def _turn(x: Floats, y: Floats, n: NDArray[np.int64]) -> NDArray[np.int64]:
     return ((least >= 0) & (most > 0)).astype(np.int64) - ((most <= 0) & (least < 0))
 
 
-def _within(x: Floats, y: Floats, u: Floats, v: Floats, *, edge_counts: bool) -> tuple[Floats, Floats, Floats]:
-    """Green's integral over the pieces of (x, y) within (u, v), both counter-clockwise, and the sums of their two components.
+def _within(x: Floats, y: Floats, others: list[tuple[Floats, Floats, bool]]) -> tuple[Floats, Floats, Floats]:
+    """Green's integral over the pieces of (x, y) within all others, all counter-clockwise, and the sums of their two components.
 
-    Cyrus and Beck's parametric clipping: of each edge the part between the last half-plane that it enters and the first that
-    it leaves.
+    Others are coordinates u and v, and whether an edge that lies on one of theirs counts. Cyrus and Beck's parametric clipping:
+    of each edge the part between the last half-plane that it enters and the first that it leaves.
     """
     step_x, step_y = _next(x) - x, _next(y) - y
-    side_x, side_y = _next(u) - u, _next(v) - v
-    offset = side_x * v - side_y * u
-    offset[(side_x == 0) & (side_y == 0)] = -1  # no edge, no half-plane: everything is within
     enters, leaves = np.zeros_like(x), np.ones_like(x)
     place, pace, scratch = np.empty_like(x), np.empty_like(x), np.empty_like(x)
     outwards = np.empty(x.shape, np.bool_)
-    for side in range(len(u)):
-        # How far left of the side the edge begins, and what it loses of that until its end
-        np.multiply(side_x[side], y, out=place)
-        place -= np.multiply(side_y[side], x, out=scratch)
-        place -= offset[side]
-        np.multiply(side_y[side], step_x, out=pace)
-        pace -= np.multiply(side_x[side], step_y, out=scratch)
-        # Parallel: far before or after the edge, by the side that it lies on, and on the line itself as edge_counts says
-        pace += -_NOTHING if edge_counts else _NOTHING
-        place /= pace
-        np.less(pace, 0, out=outwards)
-        np.maximum(enters, np.multiply(place, outwards, out=scratch), out=enters)
-        place += np.multiply(outwards, _FAR, out=scratch)
-        np.minimum(leaves, place, out=leaves)
+    for u, v, edge_counts in others:
+        side_x, side_y = _next(u) - u, _next(v) - v
+        offset = side_x * v - side_y * u
+        offset[(side_x == 0) & (side_y == 0)] = -1  # no edge, no half-plane: everything is within
+        for side in range(len(u)):
+            # How far left of the side the edge begins, and what it loses of that until its end
+            np.multiply(side_x[side], y, out=place)
+            place -= np.multiply(side_y[side], x, out=scratch)
+            place -= offset[side]
+            np.multiply(side_y[side], step_x, out=pace)
+            pace -= np.multiply(side_x[side], step_y, out=scratch)
+            # Parallel: far before or after the edge, by the side that it lies on, and on the line itself as edge_counts says
+            pace += -_NOTHING if edge_counts else _NOTHING
+            place /= pace
+            np.less(pace, 0, out=outwards)
+            np.maximum(enters, np.multiply(place, outwards, out=scratch), out=enters)
+            place += np.multiply(outwards, _FAR, out=scratch)
+            np.minimum(leaves, place, out=leaves)
     kept = enters < leaves
     enters, leaves = np.where(kept, enters, 0), np.where(kept, leaves, 0)
     from_x, from_y = x + enters * step_x, y + enters * step_y

@@ -2,7 +2,7 @@
 
 Areas that share a site hardly ever overlap there: buildings stand beside one another, land is covered by one thing. For those
 the areas that each shares with the site add up, and nothing is cut or united. Which ones overlap is found for all sites of a
-batch at once: by their boxes, then by ``convex_intersection_area``. Only of those GEOS cuts the pieces, one after the other.
+batch at once: by their boxes, then by what convex polygons have in common. GEOS is asked only where one is not convex.
 
 A query groups areas by site, in order: ``unnest(shares_in_order(st_aswkb(site)::blob, list(wkb ORDER BY …), list(shared ORDER BY …)))``.
 """
@@ -16,7 +16,7 @@ import shapely
 from duckdb import sqltypes as sql
 from numpy.typing import NDArray
 
-from db.convex_overlap import convex_intersection_area
+from db.convex_overlap import Rings, common_areas
 
 NAME = "shares_in_order"
 
@@ -26,8 +26,8 @@ _E2 = 6.69437999014e-3
 _NOTHING = 1e-9
 # What a square degree is on the ellipsoid may differ by that much between the middle of a piece and its ends
 _LEVEL = 1e-4
-# Of more areas that overlap one GEOS is asked
-_MOST = 4
+# Where more areas may overlap an earlier one, GEOS is asked
+_MOST = 8
 # Longitudes of one site and the next one are that far apart, so that one index serves all sites of a batch
 _APART_DEG = 400.0
 
@@ -85,80 +85,63 @@ class _Overlay:
     """Pairs of an outlined site and an area that it shares a piece with; of all sites at once."""
 
     def __init__(self, sites: Geometries, of: Rows, wkb: pa.Array, shared: Floats) -> None:
-        self.sites, self.of, self.wkb, self.shared = sites, of, wkb, shared
+        self.sites, self.of, self.shared = sites, of, shared
         self.areas = shapely.from_wkb(wkb.to_numpy(zero_copy_only=False))
         self.whole = shapely.area(sites)[of]
         self.covers = shared > (1 - _NOTHING) * self.whole
-        self.inside = shared > (1 - _NOTHING) * shapely.area(self.areas)
+        self.rings = Rings(pa.chunked_array([wkb]))
+        self.site_rings = Rings(pa.chunked_array([pa.array(shapely.to_wkb(sites), pa.binary())]))
         inner, outer = shapely.bounds(self.areas), shapely.bounds(sites)[of]
         self.boxes = np.hstack([np.maximum(inner[:, :2], outer[:, :2]), np.minimum(inner[:, 2:], outer[:, 2:])])
 
     def shares(self) -> Floats:
-        earlier, later, common = self._overlapping()
-        # What covers the site leaves nothing
-        gone = np.unique(later[self.covers[earlier]])
-        kept = ~np.isin(later, gone) & ~(common < _NOTHING * self.whole[later])
-        earlier, later, common = earlier[kept], later[kept], common[kept]
-        shared = self.shared.copy()
-        shared[gone] = 0
-        np.subtract.at(shared, later, common)
-        several, twice = self._common_of_three(earlier, later)
-        np.add.at(shared, several, twice)
+        groups = self._overlapping()
+        # What covers the site leaves nothing to those after it
+        gone = np.unique(groups[self.covers[groups[:, 0]], 1])
+        groups = groups[~np.isin(groups[:, 1], gone)]
+        pairs = groups[:0]
+        left = self.shared.copy()
+        left[gone] = 0
         weight, is_level = self._weights()
-        cut = np.isnan(shared)
-        cut[later] |= ~is_level[later]
-        tall = np.flatnonzero(~is_level & ~cut & ~self.covers & (shared > 0))
-        for rows, pieces in ((tall, self._pieces(tall)), (np.flatnonzero(cut), self._left(cut, earlier, later))):
-            shared[rows], weight[rows] = shapely.area(pieces), _weight(_latitude(pieces))
-        shares = np.clip(shared * weight / (self.whole * _weight(_latitude(self.sites))[self.of]), 0, 1)
-        shares[self.covers & (shared == self.shared)] = 1
+        unknown = np.zeros(len(left), np.bool_)
+        # By inclusion and exclusion: less what two have in common; but what three have was then taken twice …
+        while len(groups):
+            size, last = groups.shape[1], groups[:, -1]
+            common = self._common(groups)
+            some = ~(common < _NOTHING * self.whole[last])
+            groups, last, common = groups[some], last[some], common[some]
+            np.add.at(left, last, common if size % 2 else -common)
+            unknown[last[np.isnan(common)]] = True
+            if size == 2:
+                pairs = groups
+                unknown[last[~is_level[last]]] = True
+                unknown |= np.bincount(last, minlength=len(left)) > _MOST
+            # What an unknown one has in common with others is unknown too
+            while not unknown[after := pairs[unknown[pairs[:, 0]], 1]].all():
+                unknown[after] = True
+            groups = _larger(groups[~unknown[groups[:, -1]]])
+
+        tall = np.flatnonzero(~is_level & ~unknown & ~self.covers & (left > 0))
+        for rows, pieces in ((tall, self._pieces(tall)), (np.flatnonzero(unknown), self._left(unknown, pairs))):
+            left[rows], weight[rows] = shapely.area(pieces), _weight(_latitude(pieces))
+        shares = np.clip(left * weight / (self.whole * _weight(_latitude(self.sites))[self.of]), 0, 1)
+        shares[self.covers & (left == self.shared)] = 1
         # Rounding may leave more than the whole
         starts = np.flatnonzero(np.diff(self.of, prepend=-1))
         before = np.cumsum(shares) - shares
         before -= np.repeat(before[starts], np.diff(np.append(starts, len(shares))))
         return np.minimum(shares, np.maximum(1 - before, 0))
 
-    def _overlapping(self) -> tuple[Rows, Rows, Floats]:
-        """Of areas whose pieces of one site may overlap the earlier, the later, and how much, in square degrees; NaN if unknown.
-
-        In the order of the later, then of the earlier.
-        """
+    def _overlapping(self) -> Rows:
+        """Rows (earlier, later) of areas of one site, the boxes of whose pieces meet; shape (pair, 2)."""
         west, south, east, north = self.boxes.T
         boxes = shapely.box(west + _APART_DEG * self.of, south, east + _APART_DEG * self.of, north)
-        one, other = shapely.STRtree(boxes).query(boxes)
-        one, other = one[one < other], other[one < other]
-        order = np.lexsort((one, other))
-        one, other = one[order], other[order]
-        common = _common(self.wkb.take(pa.array(one)), self.wkb.take(pa.array(other)))
-        # Of all of two areas, which is that of their pieces where the site holds one of them
-        common = np.where(self.covers[one], self.shared[other], np.where(self.covers[other], self.shared[one], common))
-        held = self.inside | self.covers
-        beyond = np.flatnonzero((common > 0) & ~held[one] & ~held[other])
-        common[beyond] = _common(self.wkb.take(pa.array(one[beyond])), self._convex(other[beyond]))
-        return one, other, common
+        earlier, later = shapely.STRtree(boxes).query(boxes)
+        return np.column_stack([earlier, later])[earlier < later]
 
-    def _common_of_three(self, earlier: Rows, later: Rows) -> tuple[Rows, Floats]:
-        """Where two earlier ones overlap each other too: each such later one, and the area of all three; NaN if unknown.
-
-        By inclusion and exclusion that much was taken twice. It is not known where four may have a place in common.
-        """
-        step = [np.flatnonzero(later[:-number] == later[number:]) for number in range(1, _MOST)]
-        one, two = (np.concatenate(rows) for rows in ([s for s in step], [s + n for n, s in enumerate(step, 1)]))
-        linked = np.isin(earlier[one] + earlier[two] * len(self.of), earlier + later * len(self.of))
-        first, second, third = earlier[one[linked]], earlier[two[linked]], later[one[linked]]
-        most = np.bincount(later, minlength=len(self.of)) > _MOST
-        most |= np.bincount(third, minlength=len(self.of)) > 2
-        both = pa.array(shapely.to_wkb(shapely.intersection(self.areas[first], self.areas[second])), pa.binary())
-        common = np.where(most[third], np.nan, _common(both, self._convex(third)))
-        unknown = np.flatnonzero(most)
-        return np.append(third, unknown), np.append(common, np.full(len(unknown), np.nan))
-
-    def _convex(self, rows: Rows) -> pa.Array:
-        """Pieces as WKB, or the whole area, if the site holds it."""
-        wkb = self.wkb.to_numpy(zero_copy_only=False)[rows]
-        cut, place = np.unique(rows[~self.inside[rows]], return_inverse=True)
-        wkb[~self.inside[rows]] = shapely.to_wkb(self._pieces(cut))[place]
-        return pa.array(wkb, pa.binary())
+    def _common(self, groups: Rows) -> Floats:
+        """What the areas of each group and their site have in common, square degrees; NaN where it is not known."""
+        return common_areas([(self.site_rings, self.of[groups[:, 0]]), *((self.rings, rows) for rows in groups.T)])
 
     def _weights(self) -> tuple[Floats, NDArray[np.bool_]]:
         """Weight in the middle of each piece's box, and whether all of the box has it."""
@@ -174,12 +157,13 @@ class _Overlay:
             pieces[mixed] = shapely.union_all(parts[shapely.get_dimensions(parts) == 2])
         return pieces
 
-    def _left(self, cut: NDArray[np.bool_], earlier: Rows, later: Rows) -> Geometries:
-        """What the earlier areas leave of the piece of each area in ``cut``: of all pieces the first is cut off, then the second …"""
-        rows = np.flatnonzero(cut)
+    def _left(self, wanted: NDArray[np.bool_], pairs: Rows) -> Geometries:
+        """What the earlier areas leave of the piece of each area wanted: of all pieces the first is cut off, then the second …"""
+        rows = np.flatnonzero(wanted)
         left = self._pieces(rows)
+        earlier, later = pairs[wanted[pairs[:, 1]]].T
         order = np.argsort(later, kind="stable")
-        earlier, later = earlier[order][cut[later[order]]], later[order][cut[later[order]]]
+        earlier, later = earlier[order], later[order]
         starts = np.flatnonzero(np.diff(later, prepend=-1))
         turn = np.arange(len(later)) - np.repeat(starts, np.diff(np.append(starts, len(later))))
         row = np.searchsorted(rows, later)
@@ -189,10 +173,16 @@ class _Overlay:
         return left
 
 
-def _common(a: pa.Array, b: pa.Array) -> Floats:
-    """Area that polygons share; NaN where one is not convex."""
-    both = (pa.chunked_array([wkb], pa.binary()) for wkb in (a, b))
-    return convex_intersection_area(*both).to_numpy(zero_copy_only=False).copy()
+def _larger(groups: Rows) -> Rows:
+    """Groups of one more, of those that differ in the last member alone; all that overlap are among them. Members ascend."""
+    groups = groups[np.lexsort(groups.T[::-1])]
+    larger = [np.empty((0, groups.shape[1] + 1), np.intp)]
+    for step in range(1, len(groups)):
+        first = np.flatnonzero((groups[:-step, :-1] == groups[step:, :-1]).all(axis=1))
+        if not len(first):
+            break
+        larger.append(np.column_stack([groups[first], groups[first + step, -1]]))
+    return np.concatenate(larger)
 
 
 def _weight(latitude_deg: Floats) -> Floats:

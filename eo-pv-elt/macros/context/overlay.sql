@@ -23,8 +23,8 @@
   of several layers the greatest that a site meets counts for it; where areas overlap, the place belongs to the one of the least
   area_rank, then of the first kind. Declare `areas` NOT MATERIALIZED: it may be larger than memory.
 
-  The join is a bare st_intersects, which runs as SPATIAL_JOIN with the smaller side (the sites, as a rule) as its index; whatever
-  compares both sides stands after a window, from where no filter moves into the join. A small site on one area is settled by the ratio
+  The join of boxes runs as SPATIAL_JOIN with the smaller side (the sites, as a rule) as its index; whatever compares both sides stands
+  after a window, from where no filter moves into the join. What convex polygons share says whether they meet, too. A small site on one area is settled by the ratio
   of areas; of others shares_in_order finds which of their areas overlap, and cuts those alone.
 -#}
 {% macro shares_of_sites(sites, areas) -%}
@@ -37,15 +37,21 @@ with met as (
         area_rank,
         is_small,
         site_deg2,
-        case when site_deg2 > 0 then {{ shared_area("site", "geometry") }} end as shared_deg2
+        case
+            when site_deg2 is null then st_intersects(site, geometry)::integer
+            else coalesce(
+                convex_intersection_area(st_aswkb(site)::blob, st_aswkb(geometry)::blob),
+                case when st_intersects(site, geometry) then st_area(st_intersection(site, geometry)) end
+            )
+        end as shared_deg2
     from {{ sites }} as sites
-    inner join {{ areas }} as areas on st_intersects(sites.site, areas.geometry)
+    inner join {{ areas }} as areas on st_intersects_extent(sites.site, areas.geometry)
 ),
 
 layered as (
     select *, max(layer) over (partition by installation_id) as finest_layer
     from met
-    where site_deg2 is null or shared_deg2 > 0
+    where shared_deg2 > 0
 ),
 
 placed as (
@@ -94,7 +100,7 @@ from (
         len(areas) as n_areas,
         unnest(list_transform(areas, lambda area: area.kind)) as kind,
         unnest(shares_in_order(
-            site, list_transform(areas, lambda area: area.area), list_transform(areas, lambda area: coalesce(area.shared_deg2, 0))
+            site, list_transform(areas, lambda area: area.area), list_transform(areas, lambda area: area.shared_deg2)
         )) as share
     from had
 )
