@@ -68,6 +68,29 @@ def test_codes_of_countries(lake) -> None:
     assert by_name["Germany"] == ["DE", "DEU", False]
 
 
+def test_points_of_view_are_those_of_the_file(lake, mirror: Path) -> None:
+    frame = gpd.read_parquet(mirror / "natural_earth_v5" / "ne_50m_admin_0_countries_v5.parquet")
+    frame = frame.drop(columns="geometry").astype(object).fillna("").set_index("adm0_a3", drop=False)
+    # version 5 names states by their codes, and two organisations without any content
+    views = [name[8:] for name in frame.columns if name.startswith("adm0_a3_") and name[8:] not in ("un", "wb")]
+    assert len(views) == 31
+    columns = "area_id, country_iso3, country_by_view, unrecognized_by"
+    found = asked(lake, f"SELECT {columns} FROM staging.stg_admin_areas WHERE level = 'country'")
+    iso3 = {area: code for area, code, *_ in found}
+    for area, _, seen, unrecognized in found:
+        row = frame.loc[area]
+        others = {view: iso3.get(row[f"adm0_a3_{view}"]) for view in views if row[f"adm0_a3_{view}"] != area}
+        assert seen == {view: code for view, code in others.items() if code is not None}, area
+        assert unrecognized == sorted(view for view in views if row.get(f"fclass_{view}") == "Unrecognized"), area
+    by_area = {area: seen for area, _, seen, _ in found}
+    assert by_area["SAH"]["ma"] == "MAR"
+    assert by_area["TWN"]["cn"] == "CHN"
+    assert "us" not in by_area["TWN"]
+    assert (by_area["KAS"]["in"], by_area["KAS"]["pk"]) == ("IND", "PAK")
+    (arunachal,) = asked(lake, "SELECT unrecognized_by, is_disputed FROM staging.stg_admin_areas WHERE name = 'Arunachal Pradesh'")
+    assert arunachal == (["cn"], True)
+
+
 def test_regions_are_of_their_countries(lake) -> None:
     found = asked(
         lake,

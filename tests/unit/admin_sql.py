@@ -30,19 +30,29 @@ AREA_SCHEMA = pa.schema(
             ("area_id", "source", "release", "level", "name", "country_iso2", "country_iso3", "region_code"), pa.string()
         ),
         "is_disputed": pa.bool_(),
+        "country_by_view": pa.map_(pa.string(), pa.string()),
         "geometry": pa.binary(),
     }
 )
+
+
+class _Exceptions:
+    """What dbt has of that name."""
+
+    @staticmethod
+    def raise_compiler_error(message: str) -> None:
+        raise ValueError(message)
 
 
 class Areas:
     """Areas in a table ``areas``, their cover in ``cover``, and points joined to them."""
 
     def __init__(self) -> None:
-        self.project = Project("admin")
+        self.project = Project("admin", "context", exceptions=_Exceptions)
         self.con = duckdb.connect(config={"threads": "2"})
         load_extensions(self.con, ("spatial",))
         covered_points.register(self.con)
+        self.con.execute("CREATE TABLE countries AS FROM read_csv(?, header = true)", [str(PROJECT_DIR / "seeds" / "countries.csv")])
 
     def hold(self, polygons: Sequence[shapely.Geometry], coarsest: int = 2, finest: int = 6) -> None:
         """Replace the areas; ids are their positions."""

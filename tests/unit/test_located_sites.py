@@ -44,6 +44,7 @@ def test_within_by_both_methods(sites: LocatedSites, method: str) -> None:
         "country_match": "within",
         "country_distance_m": 0,
         "claimed_by": None,
+        "country_by_view": None,
         "admin_source": "natural_earth",
         "admin_release": "5.1",
     }
@@ -112,6 +113,43 @@ def test_an_area_that_is_disputed(sites: LocatedSites) -> None:
     first, second = sites.locate([no_ones, someones], [(3.5, 50.5), (5.5, 50.5)])
     assert (first["country_code"], first["country_match"], first["claimed_by"]) == (None, "disputed", None)
     assert (second["country_code"], second["country_match"], second["claimed_by"]) == ("CCC", "disputed", ["CCC"])
+
+
+CLAIMED = {
+    "area_id": "Highland",
+    "country_iso3": "CHE",
+    "is_disputed": True,
+    "country_by_view": [("cn", "DEU"), ("tr", "FRA"), ("ua", "DEU")],
+    "geometry": box(3, 50, 4, 51),
+}
+
+
+def test_who_claims_a_place_is_known_from_points_of_view(sites: LocatedSites) -> None:
+    inside, off_it, elsewhere = sites.locate([*COUNTRIES, CLAIMED], [(3.5, 50.5), (4.001, 50.5), (0.5, 50.5)])
+    assert (inside["country_code"], inside["country_match"], inside["claimed_by"]) == ("CHE", "disputed", ["CHE", "DEU", "FRA"])
+    assert dict(inside["country_by_view"]) == {"cn": "DEU", "tr": "FRA", "ua": "DEU"}
+    assert (off_it["country_match"], off_it["claimed_by"]) == ("nearest", None)
+    assert dict(off_it["country_by_view"])["tr"] == "FRA"
+    assert (elsewhere["country_by_view"], elsewhere["claimed_by"]) == (None, None)
+
+
+@pytest.mark.parametrize(("view", "code", "name"), [("cn", "DEU", "Germany"), ("tr", "FRA", "France"), ("us", "CHE", "Highland")])
+def test_a_point_of_view_chooses_the_country(sites: LocatedSites, view: str, code: str, name: str) -> None:
+    inside, elsewhere = sites.locate([*COUNTRIES, CLAIMED], [(3.5, 50.5), (0.5, 50.5)], admin_point_of_view=view)
+    assert (inside["country_code"], inside["country_name"], inside["country_match"]) == (code, name, "disputed")
+    assert inside["country_id"] == "Highland"
+    assert elsewhere["country_code"] == "WWW"
+
+
+def test_a_point_of_view_holds_where_another_source_has_the_boundary(sites: LocatedSites) -> None:
+    drawn = {**CLAIMED, "area_id": "drawn", "source": "overture", "country_by_view": None, "is_disputed": False}
+    (found,) = sites.locate([CLAIMED, drawn], [(3.5, 50.5)], admin_point_of_view="tr")
+    assert (found["country_id"], found["country_code"], found["admin_source"]) == ("drawn", "FRA", "overture")
+
+
+def test_an_unknown_point_of_view_is_an_error(sites: LocatedSites) -> None:
+    with pytest.raises(ValueError, match="Unknown var admin_point_of_view: xx; known: ar, bd"):
+        sites.locate(COUNTRIES, [(0.5, 50.5)], admin_point_of_view="xx")
 
 
 def test_an_undisputed_area_goes_before_one_that_is_disputed(sites: LocatedSites) -> None:

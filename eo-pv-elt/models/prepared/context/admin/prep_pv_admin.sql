@@ -1,3 +1,6 @@
+{%- if var("admin_point_of_view") and var("admin_point_of_view") not in natural_earth_views() -%}
+{{ exceptions.raise_compiler_error("Unknown var admin_point_of_view: " ~ var("admin_point_of_view") ~ "; known: " ~ natural_earth_views() | join(", ")) }}
+{%- endif -%}
 -- In which country an installation is, and in which region and county of that country
 with met as (
     select installation_id, area_id, 0::double as distance_m, true as is_covering from {{ ref("prep_pv_admin_covering") }}
@@ -46,9 +49,19 @@ claims as (
     having count(distinct overlapping.country_key) > 1
 ),
 
+-- Whose country the place is in the eyes of others, where Natural Earth says that they differ
+views as (
+    select installation_id, arg_min(country_by_view, (not is_covering, area_m2, area_id)) as country_by_view
+    from candidates
+    where level = 'country' and cardinality(country_by_view) > 0
+        and (is_covering or (installation_id, area_id) in (select installation_id, area_id from countries))
+    group by installation_id
+),
+
 located as (
     select
-        countries.*,
+        countries.* exclude (country_by_view),
+        views.country_by_view,
         case
             when not countries.is_covering then 'nearest'
             when claims.claimed_by is not null or countries.is_disputed then 'disputed'
@@ -57,10 +70,17 @@ located as (
         case
             when not countries.is_covering then null
             when claims.claimed_by is not null then claims.claimed_by
-            when countries.is_disputed and countries.country_key is not null then [countries.country_key]
+            when countries.is_disputed
+                then nullif(
+                    list_sort(list_distinct(list_filter(
+                        list_append(coalesce(map_values(views.country_by_view), []), countries.country_key),
+                        lambda country: country is not null
+                    ))), []
+                )
         end as claimed_by
     from countries
     left join claims using (installation_id)
+    left join views using (installation_id)
 ),
 
 divisions as (
@@ -84,15 +104,23 @@ divisions as (
     order by installation_id, level, {{ area_order() }}
 )
 
+{%- set view = var("admin_point_of_view") %}
+
 select
     located.installation_id,
     -- country
+    {%- if view %}
+    coalesce(located.country_by_view['{{ view }}'], located.country_iso3) as country_code,
+    coalesce(seen.country_name, located.name) as country_name,
+    {%- else %}
     located.country_iso3 as country_code,
     located.name as country_name,
+    {%- endif %}
     located.area_id as country_id,
     located.country_match,
     located.distance_m as country_distance_m,
     located.claimed_by,
+    located.country_by_view,
     -- region
     regions.region_code,
     regions.name as region_name,
@@ -108,3 +136,6 @@ select
 from located
 left join (select * from divisions where level = 'region') as regions using (installation_id)
 left join (select * from divisions where level = 'county') as counties using (installation_id)
+{%- if view %}
+left join {{ ref("countries") }} as seen on located.country_by_view['{{ view }}'] = seen.country_iso3
+{%- endif %}
