@@ -23,7 +23,7 @@ candidates as (
     inner join areas using (area_id)
 ),
 
-countries as (
+chosen as (
     select distinct on (installation_id) *
     from candidates
     where level = 'country'
@@ -34,7 +34,7 @@ countries as (
 overlapping as (
     select candidates.installation_id, candidates.area_id, candidates.country_key
     from candidates
-    inner join countries on candidates.installation_id = countries.installation_id and candidates.source = countries.source
+    inner join chosen on candidates.installation_id = chosen.installation_id and candidates.source = chosen.source
     where candidates.level = 'country' and candidates.is_covering
     qualify count(*) over (partition by candidates.installation_id) > 1
 ),
@@ -54,31 +54,31 @@ views as (
     select installation_id, arg_min(country_by_view, (not is_covering, area_m2, area_id)) as country_by_view
     from candidates
     where level = 'country' and cardinality(country_by_view) > 0
-        and (is_covering or (installation_id, area_id) in (select installation_id, area_id from countries))
+        and (is_covering or (installation_id, area_id) in (select installation_id, area_id from chosen))
     group by installation_id
 ),
 
 located as (
     select
-        countries.* exclude (country_by_view),
+        chosen.* exclude (country_by_view),
         views.country_by_view,
         case
-            when not countries.is_covering then 'nearest'
-            when claims.claimed_by is not null or countries.is_disputed then 'disputed'
+            when not chosen.is_covering then 'nearest'
+            when claims.claimed_by is not null or chosen.is_disputed then 'disputed'
             else 'within'
         end as country_match,
         case
-            when not countries.is_covering then null
+            when not chosen.is_covering then null
             when claims.claimed_by is not null then claims.claimed_by
-            when countries.is_disputed
+            when chosen.is_disputed
                 then nullif(
                     list_sort(list_distinct(list_filter(
-                        list_append(coalesce(map_values(views.country_by_view), []), countries.country_key),
+                        list_append(coalesce(map_values(views.country_by_view), []), chosen.country_key),
                         lambda country: country is not null
                     ))), []
                 )
         end as claimed_by
-    from countries
+    from chosen
     left join claims using (installation_id)
     left join views using (installation_id)
 ),
