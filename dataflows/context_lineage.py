@@ -25,6 +25,9 @@ _CONTEXT = """
         SELECT 'overture_building', ['building_share', 'mount']
         FROM lake.prepared.prep_pv_buildings WHERE installation_id = $id AND building_share IS NOT NULL
         UNION ALL
+        SELECT 'overture_infrastructure', ['mount']
+        FROM lake.prepared.prep_pv_buildings WHERE installation_id = $id AND mount_rule = 'over_parking'
+        UNION ALL
         SELECT 'overture_land_cover', ['land_cover']
         FROM lake.prepared.prep_pv_land WHERE installation_id = $id AND land_cover IS NOT NULL
         UNION ALL

@@ -13,7 +13,7 @@ from resolution_lake import ResolutionLake
 from dataflows.elt import run_dbt
 from db import connect
 
-STAGED = ("stg_buildings", "stg_land_cover", "stg_land_use", "stg_solar_resource", "stg_irradiance")
+STAGED = ("stg_buildings", "stg_parking", "stg_land_cover", "stg_land_use", "stg_solar_resource", "stg_irradiance")
 MODELS = ("mount_rules", "prep_pv_land", "prep_pv_buildings", "prep_pv_resource")
 
 FOUND = """

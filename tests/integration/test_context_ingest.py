@@ -22,6 +22,7 @@ pytestmark = pytest.mark.xdist_group("context")
 KEYS = [
     "overture_division_area",
     "overture_building",
+    "overture_infrastructure",
     "overture_land_use",
     "overture_land_cover",
     "global_solar_atlas",

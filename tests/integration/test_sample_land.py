@@ -49,6 +49,7 @@ def test_mounts_are_the_true_ones_where_outlines_are_known(lake, sample_lake):
     outlined = found[(found["geometry_kind"] == "polygon") & ~found["was_repaired"]]
     assert outlined["mount"].eq(outlined["true_mount"]).all()
     assert set(outlined["mount"]) == {"ground", "rooftop", "canopy"}
+    assert {"on_canopy", "over_parking"} <= set(outlined["mount_rule"][outlined["true_mount"] == "canopy"])
     # two of them are above a building that is underground; without any building around, the share is not known
     assert (outlined["building_share"][outlined["true_mount"] == "ground"].fillna(0) < 0.05).all()
 

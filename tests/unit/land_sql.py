@@ -43,6 +43,7 @@ SITE = pa.schema(
 )
 CONTEXT = {
     "stg_buildings": {"building_id": pa.string(), "class": pa.string(), "is_underground": pa.bool_(), "geometry": pa.binary()},
+    "stg_parking": {"parking_id": pa.string(), "class": pa.string(), "is_underground": pa.bool_(), "geometry": pa.binary()},
     "stg_land_cover": {"land_cover_id": pa.string(), "subtype": pa.string(), "min_zoom": pa.int32(), "geometry": pa.binary()},
     "stg_land_use": {"land_use_id": pa.string(), "subtype": pa.string(), "class": pa.string(), "geometry": pa.binary()},
     "stg_solar_resource": {

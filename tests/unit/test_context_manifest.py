@@ -15,6 +15,7 @@ from ingest.manifest import MirrorSource
 KINDS = {
     "overture_division_area": "overture",
     "overture_building": "overture",
+    "overture_infrastructure": "overture",
     "overture_land_use": "overture",
     "overture_land_cover": "overture",
     "natural_earth_admin_0": "vector",
@@ -58,6 +59,7 @@ def test_overture_is_read_from_its_own_bucket_in_its_newest_release() -> None:
     assert {(source.theme, source.type) for source in sources} == {
         ("divisions", "division_area"),
         ("buildings", "building"),
+        ("base", "infrastructure"),
         ("base", "land_use"),
         ("base", "land_cover"),
     }

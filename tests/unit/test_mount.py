@@ -23,10 +23,13 @@ def land() -> Land:
     return Land()
 
 
-def built(land: Land, sites: list[Row], buildings: list[Row], uses: list[Row] | None = None) -> dict[str, Row]:
+def built(
+    land: Land, sites: list[Row], buildings: list[Row], uses: list[Row] | None = None, parkings: list[Row] | None = None
+) -> dict[str, Row]:
     land.place(sites)
     land.have("stg_buildings", buildings)
     land.have("stg_land_use", uses or [])
+    land.have("stg_parking", parkings or [])
     return land.mounts()
 
 
@@ -103,9 +106,22 @@ class TestMount:
         assert built(land, [site(box(0, 0, 20, 10))], buildings)["s0"]["mount_rule"] == "on_canopy"
 
     def test_over_a_car_park(self, land: Land) -> None:
-        uses = [area(box(-9, -9, 99, 99), "transportation", **{"class": "parking"})]
-        found = built(land, [site(box(0, 0, 50, 20), level="array")], [of_class(box(200, 0, 9, 9))], uses)["s0"]
-        assert (found["mount"], found["mount_rule"]) == ("canopy", "over_parking")
+        parkings = [of_class(box(-9, -9, 40, 99), "parking"), of_class(box(20, -9, 30, 99), "parking_space")]
+        sites = [site(box(0, 0, 50, 20), level="array"), site(box(31, 30, 60, 20), level="array"), site(point(5, 5), level="array")]
+        sites += [site(point(5, 5), level="array", position_error_m=90.0)]
+        found = built(land, sites, [of_class(box(200, 0, 9, 9))], parkings=parkings)
+        assert [found[name]["mount_rule"] for name in ("s0", "s1", "s2")] == ["over_parking", "site_off_building", "over_parking"]
+        assert found["s0"]["mount"] == "canopy"
+        assert found["s0"]["parking_share"] == pytest.approx(1, abs=1e-4)
+        assert found["s1"]["parking_share"] == pytest.approx(19 / 60, abs=1e-3)
+        assert (found["s3"]["parking_share"], found["s3"]["mount_rule"]) == (None, "position_too_uncertain")
+
+    def test_a_car_park_underground_or_in_a_building_is_under_no_canopy(self, land: Land) -> None:
+        below = of_class(box(-9, -9, 99, 99), "parking", is_underground=True)
+        garage, deck = of_class(box(-5, -5, 90, 90), "parking"), of_class(box(-5, -5, 90, 90), "parking")
+        array = site(box(0, 0, 50, 20), level="array")
+        assert built(land, [array], [of_class(box(200, 0, 9, 9))], parkings=[below])["s0"]["mount_rule"] == "site_off_building"
+        assert built(land, [array], [garage], parkings=[deck])["s0"]["mount"] == "rooftop"
 
     def test_whoever_calls_a_building_a_carport_knows_better_than_a_list(self, land: Land) -> None:
         listed = site(box(0, 0, 100, 20), datasets=["usa_gm_seus_v1_2025"], level="array")
@@ -143,7 +159,8 @@ class TestRules:
             "level": [None, "rooftop", "array", "plant"],
             "geometry_kind": ["point", "polygon"],
             "roof": [None, "building", "canopy", "greenhouse"],
-            "land_use_class": [None, "farmland", "parking", *TOWN],
+            "land_use_class": [None, "farmland", *TOWN],
+            "parking_share": [None, 0.4, 0.9],
             "area_m2": [None, 100.0, 1e5],
             "reported_mount": [None],
         }
@@ -152,6 +169,7 @@ class TestRules:
             **known,
             "datasets": [[], sorted(datasets)],
             "land_use_class": [None],
+            "parking_share": [None, 0.9],
             "area_m2": [None],
             "reported_mount": REPORTED,
         }

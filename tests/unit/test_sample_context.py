@@ -19,11 +19,11 @@ from pyproj import Geod
 
 from dataflows.sample import generate
 from dataflows.sample.context import CONTEXT_TRUTH_FILE, publish_context
-from dataflows.sample.context.overture import BUILDINGS, DIVISION_AREAS, LAND_COVERS, LAND_USES, RELEASE
+from dataflows.sample.context.overture import BUILDINGS, DIVISION_AREAS, INFRASTRUCTURES, LAND_COVERS, LAND_USES, RELEASE
 from dataflows.sample.world import true_sites
 from ingest.context_manifest import load_context_manifest
 
-TYPES = {kind.name: kind for kind in (DIVISION_AREAS, BUILDINGS, LAND_USES, LAND_COVERS)}
+TYPES = {kind.name: kind for kind in (DIVISION_AREAS, BUILDINGS, INFRASTRUCTURES, LAND_USES, LAND_COVERS)}
 MIRROR = Path("/work/shared/mirror")
 WGS84 = Geod(ellps="WGS84")
 
@@ -197,8 +197,22 @@ def test_mounts_and_shares_on_buildings_are_the_true_ones(world, sites, truth):
     np.testing.assert_allclose(share, truth["building_share"], atol=2e-4)
     assert truth["mount"][sites["level"] == "rooftop"].isin(["rooftop", "canopy"]).all()
     assert (truth["building_share"][truth["mount"] == "ground"] < 0.05).all()
-    assert (truth["mount"] == "canopy").sum() == 8
-    assert truth["building_share"][truth["mount"] != "ground"].between(0.6, 1).all()
+    canopies = truth[truth["mount"] == "canopy"]
+    parks = features(world.folder, "infrastructure").to_crs("EPSG:3035")
+    parks = parks[parks["class"].isin(["parking", "parking_space"]) & ~(parks["level"] < 0)].geometry.union_all()
+    parked = (outlines.intersection(parks).area / outlines.area)[canopies.index]
+    # carports, and canopies of which only the car park is known
+    assert ((canopies["building_share"] > 0.6) & (parked < 0.5)).sum() == 8
+    assert ((canopies["building_share"] < 0.05) & (parked > 0.99)).sum() == 4 == len(canopies) - 8
+    assert truth["building_share"][truth["mount"] == "rooftop"].between(0.6, 1).all()
+
+
+def test_a_ground_mounted_array_is_above_a_car_park(world, sites, truth):
+    parks = features(world.folder, "infrastructure").to_crs("EPSG:3035")
+    assert set(parks["class"]) == {"parking", "parking_space", "bicycle_parking"}
+    below = parks[parks["level"] < 0].geometry.union_all()
+    above = sites.to_crs("EPSG:3035").geometry.within(below.buffer(0.1))
+    assert truth["mount"][above].tolist() == ["ground"] * 2
 
 
 def test_some_buildings_are_where_no_pv_is(world, sites):
@@ -213,6 +227,7 @@ def test_the_manifest_describes_the_files_exactly(world):
     assert list(manifest.contexts) == [
         "overture_division_area",
         "overture_building",
+        "overture_infrastructure",
         "overture_land_use",
         "overture_land_cover",
         "global_solar_atlas",

@@ -21,6 +21,9 @@ NEIGHBOUR_GAP_M = 8.0
 CANOPIES, CANOPY_M2 = 8, (100.0, 5_000.0)
 """Roofs that are those of carports: how many, and the areas of their arrays."""
 
+PARKED = 4
+"""Further such arrays that stand over a car park, and of whose roofs nobody has mapped anything."""
+
 BURIED = 2
 """Plants above buildings that are wholly underground, and so carry nothing."""
 
@@ -53,16 +56,19 @@ UNCLASSIFIED = 0.4
 
 @dataclass(frozen=True)
 class Buildings:
-    """Buildings to publish, and how each site is truly mounted.
+    """Buildings and car parks to publish, and how each site is truly mounted.
 
     Args:
         buildings: in EPSG:4326, columns ``subtype``, ``class``, ``height`` (m), ``num_floors``, ``is_underground`` and
             ``geometry``.
+        infrastructure: in EPSG:4326, columns ``subtype``, ``class``, ``level`` and ``geometry``: car parks, some of them
+            underground, and racks for bicycles.
         truth: one row a site: ``site_id``, ``mount`` (rooftop|canopy|ground) and ``building_share``, the part of the true
             outline's area that lies on buildings above the ground.
     """
 
     buildings: gpd.GeoDataFrame
+    infrastructure: gpd.GeoDataFrame
     truth: pd.DataFrame
 
 
@@ -74,12 +80,16 @@ def build(sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Buildings:
         rng: the random stream.
     """
     roofs, arrays = sites[sites["level"] == "rooftop"], sites[(sites["level"] == "array") & sites["part_of"].isna()]
-    canopies, buried = roofs[roofs["area_m2"].between(*CANOPY_M2)][:CANOPIES], arrays[:BURIED]
+    sized = roofs[roofs["area_m2"].between(*CANOPY_M2)]
+    canopies, parked = sized[:CANOPIES], sized[CANOPIES : CANOPIES + PARKED]
+    buried = arrays[:BURIED]
     is_canopy = roofs["site_id"].isin(canopies["site_id"])
     small, middling = roofs["area_m2"] < 200, roofs["area_m2"] < 800
     roof_kind = np.select([is_canopy, small, middling], ["canopy", "house", "shop"], "works")
+    beneath = _under(roofs.geometry.to_numpy(), rng)
+    is_parked = roofs["site_id"].isin(parked["site_id"]).to_numpy()
     layers = [
-        (_under(roofs.geometry.to_numpy(), rng), roof_kind),
+        (beneath[~is_parked], roof_kind[~is_parked]),
         (_under(buried.geometry.to_numpy(), rng), "underground"),
         (_beside(roofs.geometry.to_numpy(), rng), "house"),
         (_inverter_houses(sites[sites["area_m2"] >= PLANT_M2], rng), "inverters"),
@@ -91,8 +101,9 @@ def build(sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Buildings:
     unknown = np.isin(kind, ["house", "shop", "works"]) & (rng.random(len(kind)) < UNCLASSIFIED)
     table.loc[unknown, ["subtype", "class"]] = None
     buildings = gpd.GeoDataFrame(table.drop(columns="kind"), geometry=geometry, crs=LOCAL_CRS)
+    car_parks = _car_parks(parked.geometry.to_numpy(), buried.geometry.to_numpy(), geometry, rng)
     share = _share_on(sites.geometry.to_numpy(), geometry[kind != "underground"])
-    on_canopy = sites["site_id"].isin(canopies["site_id"])
+    on_canopy = sites["site_id"].isin([*canopies["site_id"], *parked["site_id"]])
     truth = pd.DataFrame(
         {
             "site_id": sites["site_id"],
@@ -100,7 +111,7 @@ def build(sites: gpd.GeoDataFrame, rng: np.random.Generator) -> Buildings:
             "building_share": share,
         }
     )
-    return Buildings(buildings.to_crs("EPSG:4326"), truth)
+    return Buildings(buildings.to_crs("EPSG:4326"), car_parks.to_crs("EPSG:4326"), truth)
 
 
 def _under(arrays: NDArray[np.object_], rng: np.random.Generator) -> NDArray[np.object_]:
@@ -111,6 +122,38 @@ def _under(arrays: NDArray[np.object_], rng: np.random.Generator) -> NDArray[np.
     rectangles = shapely.oriented_envelope(arrays)
     centre = shapely.get_coordinates(shapely.centroid(rectangles))
     return affine(rectangles, scale=np.repeat(stretch[:, None], 2, axis=1), shift=off_m, origin=centre)
+
+
+def _car_parks(
+    parked: NDArray[np.object_], buried: NDArray[np.object_], buildings: NDArray[np.object_], rng: np.random.Generator
+) -> gpd.GeoDataFrame:
+    """Car parks around the canopies over them, beside some of the buildings, and under ground-mounted arrays; racks for bicycles."""
+    around = shapely.buffer(shapely.oriented_envelope(parked), rng.uniform(15, 40, len(parked)), join_style="mitre")
+    beside = _rectangles(
+        shapely.get_coordinates(shapely.centroid(buildings[::50])) + 60,
+        rng.uniform(20, 40, len(buildings[::50])),
+        rng.uniform(10, 20, len(buildings[::50])),
+        rng.uniform(0, np.pi, len(buildings[::50])),
+    )
+    # of a car park, the places too: they overlap it
+    places = shapely.buffer(shapely.centroid(parked), 6, quad_segs=1)
+    racks = shapely.buffer(shapely.centroid(buildings[::80]), 3, quad_segs=1)
+    layers = [
+        (around, "parking", None),
+        (beside, "parking", None),
+        (places, "parking_space", None),
+        (shapely.oriented_envelope(buried), "parking", -1),
+        (racks, "bicycle_parking", None),
+    ]
+    return gpd.GeoDataFrame(
+        {
+            "subtype": "transit",
+            "class": [kind for shapes, kind, _ in layers for _ in shapes],
+            "level": pd.array([level for shapes, _, level in layers for _ in shapes], "Int32"),
+        },
+        geometry=np.concatenate([shapes for shapes, *_ in layers]),
+        crs=LOCAL_CRS,
+    )
 
 
 def _rectangles(

@@ -5,7 +5,15 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from dataflows.sample.context.overture import BUILDINGS, DIVISION_AREAS, LAND_COVERS, LAND_USES, RELEASE, FeatureType
+from dataflows.sample.context.overture import (
+    BUILDINGS,
+    DIVISION_AREAS,
+    INFRASTRUCTURES,
+    LAND_COVERS,
+    LAND_USES,
+    RELEASE,
+    FeatureType,
+)
 from dataflows.sample.context.publication import NSRDB_DIR, OVERTURE_DIR, PVGIS_DIR, SOLAR_ATLAS_DIR
 from dataflows.sample.context.sunshine import DAYS_PER_YEAR
 from dataflows.sample.manifest import LICENCE, ORIGIN, write
@@ -22,11 +30,14 @@ from ingest.manifest import DirectSource, FileFilter, PublishedFiles
 
 BUCKET = "s3://sample.invalid/release"
 
-RESOLUTIONS = {DIVISION_AREAS: 7, BUILDINGS: 9, LAND_USES: 8, LAND_COVERS: 8}
+RESOLUTIONS = {DIVISION_AREAS: 7, BUILDINGS: 9, INFRASTRUCTURES: 9, LAND_USES: 8, LAND_COVERS: 8}
 """Of the H3 cells around PV that are read, as in ``ingest/context_manifest.yml``."""
 
 SUBTYPES = ("country", "dependency", "region", "county")
 """Of the division areas: localities are left out."""
+
+CLASSES = ("parking", "parking_space")
+"""Of the infrastructure: car parks alone."""
 
 
 def write_context_manifest(folder: Path, path: Path) -> None:
@@ -36,7 +47,7 @@ def write_context_manifest(folder: Path, path: Path) -> None:
         folder: the mirror that ``publish_context`` filled.
         path: the file.
     """
-    contexts = [_release(kind) for kind in (DIVISION_AREAS, BUILDINGS, LAND_USES, LAND_COVERS)]
+    contexts = [_release(kind) for kind in (DIVISION_AREAS, BUILDINGS, INFRASTRUCTURES, LAND_USES, LAND_COVERS)]
     contexts.append(
         _entry(
             "global_solar_atlas",
@@ -89,7 +100,7 @@ def _entry(key: str, title: str, folder: Path, **more: object) -> Context:
 
 
 def _release(kind: FeatureType) -> Context:
-    only = {"subtype": SUBTYPES} if kind is DIVISION_AREAS else {}
+    only = {DIVISION_AREAS: {"subtype": SUBTYPES}, INFRASTRUCTURES: {"class": CLASSES}}.get(kind, {})
     source = OvertureSource(
         kind="overture",
         theme=kind.theme,

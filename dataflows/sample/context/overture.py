@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import shapely
 from numpy.typing import NDArray
 
-from dataflows.sample.context.overture_schema import BUILDING, DIVISION_AREA, LAND_COVER, LAND_USE
+from dataflows.sample.context.overture_schema import BUILDING, DIVISION_AREA, INFRASTRUCTURE, LAND_COVER, LAND_USE
 from dataflows.sample.region import BBOX_DEG
 
 RELEASE = "2026-11-18.0"
@@ -51,6 +51,7 @@ class FeatureType:
 
 DIVISION_AREAS = FeatureType("divisions", "division_area", DIVISION_AREA, "OpenStreetMap", files=2, row_group_size=6)
 BUILDINGS = FeatureType("buildings", "building", BUILDING, "OpenStreetMap", files=2, row_group_size=128)
+INFRASTRUCTURES = FeatureType("base", "infrastructure", INFRASTRUCTURE, "OpenStreetMap", files=1, row_group_size=32)
 LAND_USES = FeatureType("base", "land_use", LAND_USE, "OpenStreetMap", files=2, row_group_size=256)
 LAND_COVERS = FeatureType("base", "land_cover", LAND_COVER, "ESA WorldCover", files=2, row_group_size=256)
 

@@ -104,4 +104,18 @@ LAND_USE = pa.schema(
     ]
 )
 
+INFRASTRUCTURE = pa.schema(
+    [
+        *_COMMON,
+        ("subtype", pa.string()),
+        ("class", pa.string()),
+        ("height", pa.float64()),
+        ("surface", pa.string()),
+        ("names", NAMES),
+        ("level", pa.int32()),
+        ("source_tags", pa.map_(pa.string(), pa.string())),
+        ("wikidata", pa.string()),
+    ]
+)
+
 LAND_COVER = pa.schema([*_COMMON, ("subtype", pa.string()), ("cartography", CARTOGRAPHY)])

@@ -15,7 +15,15 @@ from dataflows.sample.context.coast import Coast, coast_around
 from dataflows.sample.context.divisions import divide
 from dataflows.sample.context.irradiance import Place, write_geotiff, write_nsrdb, write_pvgis_tmy
 from dataflows.sample.context.land import land_of
-from dataflows.sample.context.overture import BUILDINGS, DIVISION_AREAS, LAND_COVERS, LAND_USES, RELEASE, write_features
+from dataflows.sample.context.overture import (
+    BUILDINGS,
+    DIVISION_AREAS,
+    INFRASTRUCTURES,
+    LAND_COVERS,
+    LAND_USES,
+    RELEASE,
+    write_features,
+)
 from dataflows.sample.context.sunshine import DAYS_PER_YEAR, SolarMaps, solar_maps, specific_yield, typical_year
 from dataflows.sample.context.tessellation import parcels_around
 from dataflows.sample.region import LOCAL_CRS, TOWNS, generator
@@ -45,6 +53,7 @@ class ContextFacts:
     release: str
     division_areas: int
     buildings: int
+    infrastructure: int
     land_uses: int
     land_covers: int
     typical_years: int
@@ -58,7 +67,7 @@ def publish_context(sites: gpd.GeoDataFrame, seed: int, folder: Path) -> Context
     Of the release (``overture/<release>/theme=…/type=…/*.parquet``), division areas have a country with two regions, counties
     around towns (one of them an enclave) and none in the outskirts, a territorial sea, an islet that a second country claims,
     and a coastline so simplified that some sites lie off it; land cover is of two levels of detail, and some land has no use;
-    a few buildings are underground. Irradiance agrees with itself: the typical years (``pvgis/*.csv``) add up to what the
+    a few buildings and car parks are underground, and canopies stand over others. Irradiance agrees with itself: the typical years (``pvgis/*.csv``) add up to what the
     maps (``solar_resource/*.tif``) say, and PVOUT is what modules make of them.
 
     ``truth/context.parquet`` has one row a site: the columns of the truths of ``Divisions``, ``Land`` and ``Buildings``,
@@ -84,6 +93,7 @@ def publish_context(sites: gpd.GeoDataFrame, seed: int, folder: Path) -> Context
     zooms = land.cover[["min_zoom", "max_zoom"]].assign(prominence=None, sort_key=1).to_dict("records")
     write_features(areas, DIVISION_AREAS, seed, release)
     write_features(built.buildings.assign(has_parts=False), BUILDINGS, seed, release)
+    write_features(built.infrastructure, INFRASTRUCTURES, seed, release)
     write_features(land.use, LAND_USES, seed, release)
     write_features(land.cover.assign(cartography=zooms), LAND_COVERS, seed, release)
     resource = _publish_irradiance(sites, coast, seed, folder)
@@ -96,6 +106,7 @@ def publish_context(sites: gpd.GeoDataFrame, seed: int, folder: Path) -> Context
         release=RELEASE,
         division_areas=len(areas),
         buildings=len(built.buildings),
+        infrastructure=len(built.infrastructure),
         land_uses=len(land.use),
         land_covers=len(land.cover),
         typical_years=len(ELEVATIONS_M),

@@ -43,6 +43,7 @@
     {%- endfor %}
     and ({{ rule }}.buildings_known is null or {{ rule }}.buildings_known = {{ evidence }}.buildings_known)
     and ({{ rule }}.least_share is null or coalesce({{ evidence }}.building_share >= {{ rule }}.least_share, false))
+    and ({{ rule }}.least_parking_share is null or coalesce({{ evidence }}.parking_share >= {{ rule }}.least_parking_share, false))
     and ({{ rule }}.least_area_m2 is null or coalesce({{ evidence }}.area_m2 >= {{ rule }}.least_area_m2, false))
     and ({{ rule }}.below_area_m2 is null or coalesce({{ evidence }}.area_m2 < {{ rule }}.below_area_m2, false))
 {%- endmacro %}

@@ -1,4 +1,4 @@
--- How much of an installation is on buildings, and how it is therefore mounted: the first rule of mount_rules.csv that holds
+-- How much of an installation is on buildings and over car parks, and how it is therefore mounted: the first rule of mount_rules.csv that holds
 with sites as (
     {{ sites_of_installations(["geometry_source", "h3_r5", "h3_r8"]) }}
 ),
@@ -65,6 +65,34 @@ shares as (
     group by installation_id
 ),
 
+-- Under the ground there is no room for canopies
+parkings as not materialized (
+    select
+        parking_id as area_id,
+        class as kind,
+        0 as layer,
+        0 as area_rank,
+        geometry
+    from {{ ref("stg_parking") }}
+    where not coalesce(is_underground, false)
+),
+
+known_places as (
+    select * from outlines
+    union all
+    select * from sites where installation_id in (select installation_id from points where is_precise)
+),
+
+on_parkings as (
+    {{ shares_of_sites("known_places", "parkings") | indent(4) }}
+),
+
+parking_shares as (
+    select installation_id, least(1, sum(share)) as parking_share
+    from on_parkings
+    group by installation_id
+),
+
 built_cells as (
     select distinct h3_latlng_to_cell((st_ymin(geometry) + st_ymax(geometry)) / 2, (st_xmin(geometry) + st_xmax(geometry)) / 2, 8) as cell
     from {{ ref("stg_buildings") }}
@@ -108,11 +136,13 @@ measured as (
         known.installation_id is not null or shares.installation_id is not null as buildings_known,
         coalesce(shares.building_share, case when telling.installation_id is not null then 0 end) as building_share,
         coalesce(shares.n_buildings, case when telling.installation_id is not null then 0 end)::integer as n_buildings,
-        shares.roof
+        shares.roof,
+        parking_shares.parking_share
     from sites
     left join known using (installation_id)
     left join telling using (installation_id)
     left join shares using (installation_id)
+    left join parking_shares using (installation_id)
 ),
 
 -- What is known of a plant holds for its parts
@@ -128,6 +158,7 @@ evidence as (
         round(measured.building_share, 9) as building_share,
         measured.n_buildings,
         measured.roof,
+        round(measured.parking_share, 9) as parking_share,
         case when land.land_use_share >= 0.5 then land.land_use_class end as land_use_class
     from {{ ref("prep_pv_installations") }} as installations
     left join {{ ref("prep_pv_installations") }} as wholes on installations.part_of = wholes.installation_id
@@ -139,6 +170,7 @@ select
     evidence.installation_id,
     evidence.building_share,
     evidence.n_buildings,
+    evidence.parking_share,
     rules.mount,
     rules.probability as mount_probability,
     rules.rule as mount_rule
