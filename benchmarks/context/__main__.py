@@ -1,4 +1,4 @@
-"""Where sites are, measured: ``python -m benchmarks.context [join] [agreement] [overlay]``."""
+"""Where sites are, measured: ``python -m benchmarks.context [join] [agreement] [overlay] [mounts]``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import machine
-from benchmarks.context import agreement, join, overlay, points, queries
+from benchmarks.context import agreement, join, mounts, overlay, points, queries
 from benchmarks.context.boundaries import boundaries
 from benchmarks.measuring import Measurement, in_child, least_disturbed, medians, warm
 from benchmarks.reporting import CACHE, MIB, RESULTS, console, store
@@ -153,10 +153,16 @@ def measured_overlay(chosen: argparse.Namespace, out: Console) -> dict[str, Any]
     return overlay.measured(chosen.cache.resolve(), out, counts, chosen.attempts)
 
 
+def measured_mounts(_: argparse.Namespace, out: Console) -> dict[str, Any]:
+    """How often rules of mounting are right where another source says it."""
+    return mounts.measured(out)
+
+
 PARTS: dict[str, Callable[[argparse.Namespace, Console], dict[str, Any]]] = {
     "join": measured_join,
     "agreement": measured_agreement,
     "overlay": measured_overlay,
+    "mounts": measured_mounts,
 }
 
 

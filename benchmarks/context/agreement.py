@@ -32,17 +32,17 @@ def measured(cache: Path, out: Console) -> dict[str, Any]:
         sites = _sites(con)
         areas = con.sql("SELECT * REPLACE (ST_AsWKB(geometry)::BLOB AS geometry) FROM staging.stg_admin_areas").df()
     tables = {
-        f"country: {dataset}": _compared(group, "country_iso3", "country_code", areas, "country")
+        f"country: {dataset}": compared(group, "country_iso3", "country_code", areas, "country")
         for dataset, group in sites.groupby("dataset")
         if group["country_iso3"].notna().any()
     }
-    india = sites[sites["dataset"] == INDIA].merge(_india(), on="source_feature_id")
-    tables["state: India"] = _compared(india, "state", "region_name", areas, "region", "IND")
-    uspvdb = sites[sites["dataset"] == USPVDB].merge(_uspvdb(), on="source_feature_id")
+    india = sites[sites["dataset"] == INDIA].merge(india_states(), on="source_feature_id")
+    tables["state: India"] = compared(india, "state", "region_name", areas, "region", "IND")
+    uspvdb = sites[sites["dataset"] == USPVDB].merge(uspvdb_states(), on="source_feature_id")
     uspvdb = uspvdb.assign(state_code="US-" + uspvdb["p_state"])
-    tables["state: USPVDB"] = _compared(uspvdb, "state_code", "region_code", areas, "region", "USA")
+    tables["state: USPVDB"] = compared(uspvdb, "state_code", "region_code", areas, "region", "USA")
     if uspvdb["county_name"].notna().any():
-        tables["county: USPVDB"] = _compared(uspvdb, "p_county", "county_name", areas, "county", "USA")
+        tables["county: USPVDB"] = compared(uspvdb, "p_county", "county_name", areas, "county", "USA")
     out.print(_table(tables))
     return tables
 
@@ -58,7 +58,8 @@ def _sites(con: duckdb.DuckDBPyConnection) -> pd.DataFrame:
     ).df()
 
 
-def _india() -> pd.DataFrame:
+def india_states() -> pd.DataFrame:
+    """What the source says of each Indian farm: ``source_feature_id``, ``state``."""
     (file,) = (MIRROR / INDIA).glob("*.geojson")
     features = json.loads(file.read_text(encoding="utf-8"))["features"]
     properties = [feature["properties"] for feature in features]
@@ -67,13 +68,14 @@ def _india() -> pd.DataFrame:
     )
 
 
-def _uspvdb() -> pd.DataFrame:
+def uspvdb_states() -> pd.DataFrame:
+    """What the source says of each site: ``source_feature_id``, ``p_state`` (postal code), ``p_county``."""
     (file,) = (MIRROR / USPVDB).glob("*.csv")
     frame = pd.read_csv(file, encoding="utf-8-sig", dtype=str)
     return frame[["case_id", "p_state", "p_county"]].rename(columns={"case_id": "source_feature_id"})
 
 
-def _compared(
+def compared(
     sites: pd.DataFrame, published: str, found: str, areas: pd.DataFrame, level: str, country: str | None = None
 ) -> dict[str, Any]:
     """How many sites agree, and of how many the others are explained by what.

@@ -93,6 +93,8 @@ class Areas:
 class LocatedSites:
     """Installations located by the models of prepared/context/admin, run in their order."""
 
+    STAGING = PROJECT_DIR / "models" / "staging" / "context"
+
     def __init__(self) -> None:
         self.areas = Areas()
 

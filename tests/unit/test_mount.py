@@ -232,3 +232,9 @@ class TestRules:
         named = {row[0] for row in land.con.sql("SELECT DISTINCT dataset FROM mount_rules").fetchall()} - {"*"}
         profiles = (PROJECT_DIR / "seeds" / "source_profiles.csv").read_text(encoding="utf-8")
         assert all(f"\n{name}," in profiles for name in named)
+
+    def test_what_was_learnt_says_from_how_many(self, land: Land) -> None:
+        rows = land.con.sql("SELECT origin, n_sites, probability FROM mount_rules").fetchall()
+        assert all((n_sites is not None) == (origin == "learnt") for origin, n_sites, _ in rows)
+        assert all(n_sites >= 30 and probability is not None for origin, n_sites, probability in rows if origin == "learnt")
+        assert {origin for origin, *_ in rows} == {"learnt", "declared"}

@@ -51,7 +51,7 @@ class FeatureType:
 
 DIVISION_AREAS = FeatureType("divisions", "division_area", DIVISION_AREA, "OpenStreetMap", files=2, row_group_size=6)
 BUILDINGS = FeatureType("buildings", "building", BUILDING, "OpenStreetMap", files=2, row_group_size=128)
-INFRASTRUCTURES = FeatureType("base", "infrastructure", INFRASTRUCTURE, "OpenStreetMap", files=1, row_group_size=32)
+INFRASTRUCTURES = FeatureType("base", "infrastructure", INFRASTRUCTURE, "OpenStreetMap", files=2, row_group_size=16)
 LAND_USES = FeatureType("base", "land_use", LAND_USE, "OpenStreetMap", files=2, row_group_size=256)
 LAND_COVERS = FeatureType("base", "land_cover", LAND_COVER, "ESA WorldCover", files=2, row_group_size=256)
 

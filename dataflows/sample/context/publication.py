@@ -53,7 +53,7 @@ class ContextFacts:
     release: str
     division_areas: int
     buildings: int
-    infrastructure: int
+    infrastructures: int
     land_uses: int
     land_covers: int
     typical_years: int
@@ -106,7 +106,7 @@ def publish_context(sites: gpd.GeoDataFrame, seed: int, folder: Path) -> Context
         release=RELEASE,
         division_areas=len(areas),
         buildings=len(built.buildings),
-        infrastructure=len(built.infrastructure),
+        infrastructures=len(built.infrastructure),
         land_uses=len(land.use),
         land_covers=len(land.cover),
         typical_years=len(ELEVATIONS_M),
