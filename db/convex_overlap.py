@@ -131,7 +131,7 @@ def _turn(x: Floats, y: Floats, n: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _within(x: Floats, y: Floats, others: list[tuple[Floats, Floats, bool]]) -> tuple[Floats, Floats, Floats]:
-    """Green's integral over the pieces of (x, y) within all others, all counter-clockwise, and the sums of their two components.
+    """Green's integral over the pieces of (x, y) within all others, counter-clockwise, and the sums of their two components.
 
     Others are coordinates u and v, and whether an edge that lies on one of theirs counts. Cyrus and Beck's parametric clipping:
     of each edge the part between the last half-plane that it enters and the first that it leaves.

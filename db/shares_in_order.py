@@ -4,7 +4,8 @@ Areas that share a site hardly ever overlap there: buildings stand beside one an
 the areas that each shares with the site add up, and nothing is cut or united. Which ones overlap is found for all sites of a
 batch at once: by their boxes, then by what convex polygons have in common. GEOS is asked only where one is not convex.
 
-A query groups areas by site, in order: ``unnest(shares_in_order(st_aswkb(site)::blob, list(wkb ORDER BY …), list(shared ORDER BY …)))``.
+A query groups areas by site, in order:
+``unnest(shares_in_order(st_aswkb(site)::blob, list(wkb ORDER BY …), list(shared ORDER BY …)))``.
 """
 
 from __future__ import annotations
@@ -47,8 +48,8 @@ def shares_in_order(site: pa.ChunkedArray, areas: pa.ChunkedArray, shared: pa.Ch
         shared: n lists of what each area shares with its site, square degrees; each as long as its areas.
 
     Returns:
-        n lists of shares of the site's area on the WGS 84 ellipsoid, 0 to 1, right to 1e-4 for sites up to 50 km, that add up to 1
-        at most; null where the site or a list is null. Of a site without an area, as a point, the first area has all.
+        n lists of shares of the site's area on the WGS 84 ellipsoid, 0 to 1, right to 1e-4 for sites up to 50 km, that add up
+        to 1 at most; null where the site or a list is null. Of a site without an area, as a point, the first area has all.
 
     Raises:
         ValueError: areas and what they share differ in number.
@@ -158,7 +159,10 @@ class _Overlay:
         return pieces
 
     def _left(self, wanted: NDArray[np.bool_], pairs: Rows) -> Geometries:
-        """What the earlier areas leave of the piece of each area wanted: of all pieces the first is cut off, then the second …"""
+        """What the earlier areas leave of the piece of each area wanted.
+
+        Of all pieces their first earlier one is cut off, then their second …
+        """
         rows = np.flatnonzero(wanted)
         left = self._pieces(rows)
         earlier, later = pairs[wanted[pairs[:, 1]]].T

@@ -38,8 +38,8 @@ def known(mirror: Path = MIRROR) -> pd.DataFrame:
         mirror: the mirror's folder.
 
     Returns:
-        ``case_id``, ``p_state``, ``mount`` (one of ``KINDS``), ``area_m2`` (of the cluster) and ``distance_m``; one row a site, and
-        a cluster.
+        ``case_id``, ``p_state``, ``mount`` (one of ``KINDS``), ``area_m2`` (of the cluster) and ``distance_m``; one row a
+        site, and a cluster.
     """
     (file,) = (mirror / USPVDB).glob("*.csv")
     sites = pd.read_csv(file, encoding="utf-8-sig", usecols=["case_id", "p_state", "p_sys_type", "xlong", "ylat"])

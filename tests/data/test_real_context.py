@@ -87,7 +87,9 @@ def test_points_of_view_are_those_of_the_file(lake, mirror: Path) -> None:
     assert by_area["TWN"]["cn"] == "CHN"
     assert "us" not in by_area["TWN"]
     assert (by_area["KAS"]["in"], by_area["KAS"]["pk"]) == ("IND", "PAK")
-    (arunachal,) = asked(lake, "SELECT unrecognized_by, is_disputed FROM staging.stg_admin_areas WHERE name = 'Arunachal Pradesh'")
+    (arunachal,) = asked(
+        lake, "SELECT unrecognized_by, is_disputed FROM staging.stg_admin_areas WHERE name = 'Arunachal Pradesh'"
+    )
     assert arunachal == (["cn"], True)
 
 

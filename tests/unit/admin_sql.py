@@ -52,7 +52,8 @@ class Areas:
         self.con = duckdb.connect(config={"threads": "2"})
         load_extensions(self.con, ("spatial",))
         covered_points.register(self.con)
-        self.con.execute("CREATE TABLE countries AS FROM read_csv(?, header = true)", [str(PROJECT_DIR / "seeds" / "countries.csv")])
+        seed = str(PROJECT_DIR / "seeds" / "countries.csv")
+        self.con.execute("CREATE TABLE countries AS FROM read_csv(?, header = true)", [seed])
 
     def hold(self, polygons: Sequence[shapely.Geometry], coarsest: int = 2, finest: int = 6) -> None:
         """Replace the areas; ids are their positions."""

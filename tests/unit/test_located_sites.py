@@ -133,7 +133,9 @@ def test_who_claims_a_place_is_known_from_points_of_view(sites: LocatedSites) ->
     assert (elsewhere["country_by_view"], elsewhere["claimed_by"]) == (None, None)
 
 
-@pytest.mark.parametrize(("view", "code", "name"), [("cn", "DEU", "Germany"), ("tr", "FRA", "France"), ("us", "CHE", "Highland")])
+@pytest.mark.parametrize(
+    ("view", "code", "name"), [("cn", "DEU", "Germany"), ("tr", "FRA", "France"), ("us", "CHE", "Highland")]
+)
 def test_a_point_of_view_chooses_the_country(sites: LocatedSites, view: str, code: str, name: str) -> None:
     inside, elsewhere = sites.locate([*COUNTRIES, CLAIMED], [(3.5, 50.5), (0.5, 50.5)], admin_point_of_view=view)
     assert (inside["country_code"], inside["country_name"], inside["country_match"]) == (code, name, "disputed")

@@ -107,10 +107,11 @@ class TestMount:
 
     def test_over_a_car_park(self, land: Land) -> None:
         parkings = [of_class(box(-9, -9, 40, 99), "parking"), of_class(box(20, -9, 30, 99), "parking_space")]
-        sites = [site(box(0, 0, 50, 20), level="array"), site(box(31, 30, 60, 20), level="array"), site(point(5, 5), level="array")]
+        sites = [site(shape, level="array") for shape in (box(0, 0, 50, 20), box(31, 30, 60, 20), point(5, 5))]
         sites += [site(point(5, 5), level="array", position_error_m=90.0)]
         found = built(land, sites, [of_class(box(200, 0, 9, 9))], parkings=parkings)
-        assert [found[name]["mount_rule"] for name in ("s0", "s1", "s2")] == ["over_parking", "site_off_building", "over_parking"]
+        rules = [found[name]["mount_rule"] for name in ("s0", "s1", "s2")]
+        assert rules == ["over_parking", "site_off_building", "over_parking"]
         assert found["s0"]["mount"] == "canopy"
         assert found["s0"]["parking_share"] == pytest.approx(1, abs=1e-4)
         assert found["s1"]["parking_share"] == pytest.approx(19 / 60, abs=1e-3)

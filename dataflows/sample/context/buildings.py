@@ -127,7 +127,7 @@ def _under(arrays: NDArray[np.object_], rng: np.random.Generator) -> NDArray[np.
 def _car_parks(
     parked: NDArray[np.object_], buried: NDArray[np.object_], buildings: NDArray[np.object_], rng: np.random.Generator
 ) -> gpd.GeoDataFrame:
-    """Car parks around the canopies over them, beside some of the buildings, and under ground-mounted arrays; racks for bicycles."""
+    """Car parks around canopies, beside some of the buildings, and under ground-mounted arrays; racks for bicycles."""
     around = shapely.buffer(shapely.oriented_envelope(parked), rng.uniform(15, 40, len(parked)), join_style="mitre")
     beside = _rectangles(
         shapely.get_coordinates(shapely.centroid(buildings[::50])) + 60,

@@ -67,8 +67,8 @@ def publish_context(sites: gpd.GeoDataFrame, seed: int, folder: Path) -> Context
     Of the release (``overture/<release>/theme=…/type=…/*.parquet``), division areas have a country with two regions, counties
     around towns (one of them an enclave) and none in the outskirts, a territorial sea, an islet that a second country claims,
     and a coastline so simplified that some sites lie off it; land cover is of two levels of detail, and some land has no use;
-    a few buildings and car parks are underground, and canopies stand over others. Irradiance agrees with itself: the typical years (``pvgis/*.csv``) add up to what the
-    maps (``solar_resource/*.tif``) say, and PVOUT is what modules make of them.
+    a few buildings and car parks are underground, and canopies stand over others. Irradiance agrees with itself: the typical
+    years (``pvgis/*.csv``) add up to what the maps (``solar_resource/*.tif``) say, and PVOUT is what modules make of them.
 
     ``truth/context.parquet`` has one row a site: the columns of the truths of ``Divisions``, ``Land`` and ``Buildings``,
     ``country_distance_m`` (from the true centroid to the simplified land; 0 inside), and ``ghi_kwh_m2_year``,
