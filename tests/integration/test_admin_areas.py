@@ -59,7 +59,8 @@ def located(
             """
             CREATE OR REPLACE TABLE staging.stg_admin_areas AS
             SELECT area_id, 'natural_earth' AS source, 'test' AS release, level, area_id AS name, NULL::VARCHAR AS country_iso2,
-                country_iso3, NULL::VARCHAR AS region_code, false AS is_disputed, ST_GeomFromWKB(geometry::BLOB) AS geometry,
+                country_iso3, NULL::VARCHAR AS region_code, false AS is_disputed, NULL::VARCHAR[] AS unrecognized_by,
+                NULL::MAP(VARCHAR, VARCHAR) AS country_by_view, ST_GeomFromWKB(geometry::BLOB) AS geometry,
                 'valid' AS geometry_status
             FROM given
             """
