@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_a_stations_year_is_that_of_pvlibs_model_chain(axis: str, tilt: float, a
     )
     chain.run_model(weather[["ghi", "dni", "dhi", "temp_air", "wind_speed"]])
     expected = chain.results.ac.fillna(0).clip(lower=0).groupby(chain.results.ac.index.month).sum()
-    ours = denver().monthly_kwh(axis, tilt, azimuth, ratio)
+    (ours,) = denver().monthly_kwh(axis, tilt, azimuth, np.array([ratio]))
     assert ours == pytest.approx(expected.to_numpy(), rel=2e-3)
     assert 800 < ours.sum() < 2500
 
@@ -123,12 +124,13 @@ def test_a_typical_year_may_have_months_of_several_years() -> None:
     times = rows["time"].map(lambda time: time.replace(year=2007 + time.month % 5 * 2 if time.month != 2 else 2011))
     found = station(rows.assign(time=times).sample(frac=1, random_state=1))
     assert found is not None
-    assert found.monthly_kwh("fixed", 25, 180, 1.2) == pytest.approx(denver().monthly_kwh("fixed", 25, 180, 1.2), rel=0.02)
+    ratio = np.array([1.2])
+    assert found.monthly_kwh("fixed", 25, 180, ratio) == pytest.approx(denver().monthly_kwh("fixed", 25, 180, ratio), rel=0.02)
 
 
 def test_the_nearest_station_across_the_antimeridian_and_none_beyond_reach() -> None:
     stations = [
-        Station("a", name, lon, lat, denver().sky, denver().month)
+        replace(denver(), station_id=name, lon_deg=lon, lat_deg=lat)
         for name, lon, lat in (("west", 179.9, 10.0), ("far", -170.0, 10.0))
     ]
     index, km = nearest(np.array([-179.9, 178.0, -170.0]), np.array([10.0, 10.0, 10.0]), stations)
