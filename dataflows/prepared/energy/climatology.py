@@ -32,7 +32,7 @@ STEPS = 24
 SYSTEMS_AT_ONCE = 1_000
 MAPS = Path(pvlib.__file__).parent / "data"
 MAP_CACHE_BYTES = 64 * 2**20
-"""Holds a row of the maps' compressed chunks; HDF5's own megabyte does not, so that each row of pixels would unpack them again."""
+"""Holds a row of the maps' compressed chunks. HDF5's own megabyte does not: each row of pixels would unpack them again."""
 
 EXTRA = np.repeat(pvlib.irradiance.get_extra_radiation(MEAN_DAY), STEPS)
 """Direct irradiance outside the atmosphere, W/m², at each step of the year."""
