@@ -65,6 +65,88 @@ def run_dbt(
     Raises:
         BuildError: dbt could not start, parse or compile.
     """
+    outcome = _invoked(command, lake, arguments=arguments, root=root, on_node=on_node)
+    results = getattr(outcome.result, "results", None) or []
+    return [
+        NodeResult(
+            result.node.name,
+            str(result.node.resource_type),
+            str(result.status),
+            float(getattr(result, "execution_time", 0.0)),
+            str(getattr(result, "message", None) or ""),
+        )
+        for result in results
+        if hasattr(result, "node")
+    ]
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A model as dbt would run it.
+
+    Attributes:
+        unique_id: dbt's.
+        schema: of its table.
+        name: of its table.
+        relation: the table as SQL names it.
+        sql: its query.
+        depends_on: unique ids of what it reads.
+    """
+
+    unique_id: str
+    schema: str
+    name: str
+    relation: str
+    sql: str
+    depends_on: tuple[str, ...]
+
+
+def compiled_models(select: str, lake: Settings, folder: Path) -> list[CompiledModel]:
+    """Models with their SQL. The lake is not opened, and the artifacts of its last build stay as they are.
+
+    Args:
+        select: dbt node selection.
+        lake: decides the target.
+        folder: where dbt's artifacts go.
+
+    Raises:
+        BuildError: dbt could not start, parse or compile.
+    """
+    target = lake.home / "dbt" / "target"
+    outcome = _invoked(
+        "compile",
+        lake,
+        arguments=(
+            *("--select", f"{select},resource_type:model"),
+            *("--target-path", str(folder)),
+            # What the last build knows of the project need not be read again
+            *("--partial-parse-file-path", str(target / "partial_parse.msgpack")),
+            "--no-introspect",
+            "--no-populate-cache",
+        ),
+    )
+    nodes = [result.node for result in getattr(outcome.result, "results", None) or [] if hasattr(result, "node")]
+    return [
+        CompiledModel(
+            node.unique_id,
+            node.schema,
+            node.name,
+            str(node.relation_name),
+            str(node.compiled_code),
+            tuple(node.depends_on.nodes),
+        )
+        for node in nodes
+    ]
+
+
+def _invoked(
+    command: str,
+    lake: Settings,
+    *,
+    arguments: tuple[str, ...] = (),
+    root: Path = REPOSITORY_ROOT,
+    on_node: NodeFinished | None = None,
+) -> dbtRunnerResult:
     project = root / PROJECT_DIR.name
     if not (project / "dbt_project.yml").exists():
         raise BuildError(f"There is no dbt project at {project}.", remedy="Work from a clone of the repository.")
@@ -94,18 +176,7 @@ def run_dbt(
     _keep_parsed(parsed_now, parsed)
     if outcome.exception is not None:
         raise BuildError(f"dbt {command} failed: {outcome.exception}.", remedy=f"See {lake.home / 'dbt' / 'logs' / 'dbt.log'}.")
-    results = getattr(outcome.result, "results", None) or []
-    return [
-        NodeResult(
-            result.node.name,
-            str(result.node.resource_type),
-            str(result.status),
-            float(getattr(result, "execution_time", 0.0)),
-            str(getattr(result, "message", None) or ""),
-        )
-        for result in results
-        if hasattr(result, "node")
-    ]
+    return outcome
 
 
 def _parsed_project(project: Path, lake: Settings, arguments: tuple[str, ...]) -> Path:

@@ -28,7 +28,10 @@ COLUMNS = {
     "overture_division_area": (*_ADMIN, "county_id", "county_match", "region_match"),
     "natural_earth_admin_0": ("country_code", "country_name", "country_id", "country_match"),
     "natural_earth_admin_1": ("region_code", "region_name", "region_id", "region_match"),
-    "overture_building": ("building_share", "n_buildings", "mount", "mount_probability", "mount_rule"),
+    "overture_building": (
+        *("building_share", "n_buildings", "mount", "mount_probability", "mount_rule"),
+        *("n_rooftop", "n_ground", "n_canopy"),
+    ),
     "overture_land_use": ("land_use", "land_use_class", "land_use_share"),
     "overture_land_cover": ("land_cover", "land_cover_share"),
     "global_solar_atlas": _RESOURCE,
