@@ -169,6 +169,22 @@ def test_more_is_asked_where_less_is_known() -> None:
     assert widths[0] == pytest.approx(2 * 1.645 * np.sqrt(0.05**2 + 2 * 0.04**2 + 2 * 0.01**2), rel=1e-3)
 
 
+def test_trackers_are_less_sure_under_a_sky_of_which_nothing_is_known() -> None:
+    def width(**said: object) -> float:
+        row = made(site(**said)).iloc[-1]
+        assert np.log(row["energy_mwh_high"] / row["energy_mwh"]) == pytest.approx(
+            np.log(row["energy_mwh"] / row["energy_mwh_low"])
+        )
+        return float(np.log(row["energy_mwh_high"] / row["energy_mwh"]))
+
+    published = {"axis": "fixed", "tilt_deg": 25.0, "azimuth_deg": 180.0}
+    # 15 % of clear skies, of trackers as much of direct light; 4 % each of losses and years, 1 % of orientation and capacity
+    common = 0.15**2 + 2 * 0.04**2 + 2 * 0.01**2
+    assert width(**published) == pytest.approx(1.645 * np.sqrt(common), rel=1e-3)
+    assert width(axis="single") == pytest.approx(1.645 * np.sqrt(common + 0.15**2), rel=1e-3)
+    assert width(axis="single", pvout_kwh_kwp_year=1500.0) == pytest.approx(width(**published, pvout_kwh_kwp_year=1500.0))
+
+
 def test_without_capacity_or_place_there_is_no_energy() -> None:
     assert made(site(capacity_mw_dc_best=None), site(lat_deg=None)).empty
 
