@@ -112,19 +112,8 @@ def compiled_models(select: str, lake: Settings, folder: Path) -> list[CompiledM
     Raises:
         BuildError: dbt could not start, parse or compile.
     """
-    target = lake.home / "dbt" / "target"
-    outcome = _invoked(
-        "compile",
-        lake,
-        arguments=(
-            *("--select", f"{select},resource_type:model"),
-            *("--target-path", str(folder)),
-            # What the last build knows of the project need not be read again
-            *("--partial-parse-file-path", str(target / "partial_parse.msgpack")),
-            "--no-introspect",
-            "--no-populate-cache",
-        ),
-    )
+    wanted = ("--select", f"{select},resource_type:model")
+    outcome = _invoked("compile", lake, arguments=(*wanted, "--no-introspect", "--no-populate-cache"), artifacts=folder)
     nodes = [result.node for result in getattr(outcome.result, "results", None) or [] if hasattr(result, "node")]
     return [
         CompiledModel(
@@ -146,12 +135,13 @@ def _invoked(
     arguments: tuple[str, ...] = (),
     root: Path = REPOSITORY_ROOT,
     on_node: NodeFinished | None = None,
+    artifacts: Path | None = None,
 ) -> dbtRunnerResult:
     project = root / PROJECT_DIR.name
     if not (project / "dbt_project.yml").exists():
         raise BuildError(f"There is no dbt project at {project}.", remedy="Work from a clone of the repository.")
     runner = dbtRunner(callbacks=[_progress(on_node)] if on_node else [])
-    target_path = lake.home / "dbt" / "target"
+    target_path = artifacts or lake.home / "dbt" / "target"
     parsed, parsed_now = _parsed_project(project, lake, arguments), target_path / "partial_parse.msgpack"
     parsed_now.unlink(missing_ok=True)
     command_line = [
