@@ -39,6 +39,8 @@ bench: ## Run the benchmarks (minutes)
 	$(BIN)/python -m benchmarks.cubes
 	$(BIN)/python -m benchmarks.context
 	$(BIN)/python -m benchmarks.energy
+	$(BIN)/python -m benchmarks.publish
+	$(BIN)/python -m benchmarks.statistics
 
 docs: ## Build the documentation into site/
 	@.ci/setup dev

@@ -65,11 +65,83 @@ def run_dbt(
     Raises:
         BuildError: dbt could not start, parse or compile.
     """
+    outcome = _invoked(command, lake, arguments=arguments, root=root, on_node=on_node)
+    results = getattr(outcome.result, "results", None) or []
+    return [
+        NodeResult(
+            result.node.name,
+            str(result.node.resource_type),
+            str(result.status),
+            float(getattr(result, "execution_time", 0.0)),
+            str(getattr(result, "message", None) or ""),
+        )
+        for result in results
+        if hasattr(result, "node")
+    ]
+
+
+@dataclass(frozen=True)
+class CompiledModel:
+    """A model as dbt would run it.
+
+    Attributes:
+        unique_id: dbt's.
+        schema: of its table.
+        name: of its table.
+        relation: the table as SQL names it.
+        sql: its query.
+        depends_on: unique ids of what it reads.
+    """
+
+    unique_id: str
+    schema: str
+    name: str
+    relation: str
+    sql: str
+    depends_on: tuple[str, ...]
+
+
+def compiled_models(select: str, lake: Settings, folder: Path) -> list[CompiledModel]:
+    """Models with their SQL. The lake is not opened, and the artifacts of its last build stay as they are.
+
+    Args:
+        select: dbt node selection.
+        lake: decides the target.
+        folder: where dbt's artifacts go.
+
+    Raises:
+        BuildError: dbt could not start, parse or compile.
+    """
+    wanted = ("--select", f"{select},resource_type:model")
+    outcome = _invoked("compile", lake, arguments=(*wanted, "--no-introspect", "--no-populate-cache"), artifacts=folder)
+    nodes = [result.node for result in getattr(outcome.result, "results", None) or [] if hasattr(result, "node")]
+    return [
+        CompiledModel(
+            node.unique_id,
+            node.schema,
+            node.name,
+            str(node.relation_name),
+            str(node.compiled_code),
+            tuple(node.depends_on.nodes),
+        )
+        for node in nodes
+    ]
+
+
+def _invoked(
+    command: str,
+    lake: Settings,
+    *,
+    arguments: tuple[str, ...] = (),
+    root: Path = REPOSITORY_ROOT,
+    on_node: NodeFinished | None = None,
+    artifacts: Path | None = None,
+) -> dbtRunnerResult:
     project = root / PROJECT_DIR.name
     if not (project / "dbt_project.yml").exists():
         raise BuildError(f"There is no dbt project at {project}.", remedy="Work from a clone of the repository.")
     runner = dbtRunner(callbacks=[_progress(on_node)] if on_node else [])
-    target_path = lake.home / "dbt" / "target"
+    target_path = artifacts or lake.home / "dbt" / "target"
     parsed, parsed_now = _parsed_project(project, lake, arguments), target_path / "partial_parse.msgpack"
     parsed_now.unlink(missing_ok=True)
     command_line = [
@@ -94,18 +166,7 @@ def run_dbt(
     _keep_parsed(parsed_now, parsed)
     if outcome.exception is not None:
         raise BuildError(f"dbt {command} failed: {outcome.exception}.", remedy=f"See {lake.home / 'dbt' / 'logs' / 'dbt.log'}.")
-    results = getattr(outcome.result, "results", None) or []
-    return [
-        NodeResult(
-            result.node.name,
-            str(result.node.resource_type),
-            str(result.status),
-            float(getattr(result, "execution_time", 0.0)),
-            str(getattr(result, "message", None) or ""),
-        )
-        for result in results
-        if hasattr(result, "node")
-    ]
+    return outcome
 
 
 def _parsed_project(project: Path, lake: Settings, arguments: tuple[str, ...]) -> Path:

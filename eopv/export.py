@@ -60,7 +60,8 @@ def export(
     )
     found = written(request, settings())
     if found.left_out:
-        err.print(f"{found.left_out:,} rows were left out: restricted sources are behind them, see the metadata")
+        what = "installations" if "computed_from" in found.metadata["proof"] else "rows"
+        err.print(f"{found.left_out:,} {what} were left out: restricted sources are behind them, see the metadata")
     if found.without_geometry:
         err.print(f"{found.without_geometry:,} rows have no geometry" + (" and no tile" if kind is Format.PMTILES else ""))
     for warning in found.metadata["warnings"]:

@@ -12,7 +12,9 @@ import rasterio
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.energy.pairs import TEST_FOLDS, fold
 from benchmarks.entity_resolution.real_lake import MIRROR, real_lake
+from dataflows.prepared.energy import assumptions as assumed
 from dataflows.prepared.energy.energy_yield import IRRADIANCE, SITES, energy_yield
 from db import connect
 
@@ -37,8 +39,10 @@ PLANTS = f"""
             external_ids['eia_plant_code'] AS eia_plant_code, any_value(capacity_mw_dc) AS capacity_mw_dc,
             any_value(capacity_mw) AS capacity_mw, any_value(installed_year) AS installed_year,
             any_value(centroid_lon_deg) AS lon_deg, any_value(centroid_lat_deg) AS lat_deg,
-            any_value(axis) AS axis, any_value(tilt_deg) AS tilt_deg, any_value(azimuth_deg) AS azimuth_deg
+            any_value(axis) AS axis, any_value(tilt_deg) AS tilt_deg, any_value(azimuth_deg) AS azimuth_deg,
+            any_value(p_state) AS state
         FROM lake.prepared.prep_pv_observations
+        JOIN lake.landing.usa_uspvdb_v3_2025 AS landed USING (source_file, source_row)
         WHERE dataset = 'usa_uspvdb_v3_2025' AND duplicate_of IS NULL
         -- a code that several sites share has the generation of all of them
         GROUP BY ALL HAVING count(*) = 1
@@ -113,7 +117,34 @@ def _against_eia(out: Console) -> dict[str, Any]:
             "coverage": covered,
         }
     out.print(table)
-    return measured
+    return {**measured, "calibration of trackers": _calibrated(years[years["axis_assumed"] != "fixed"], out)}
+
+
+def _calibrated(years: pd.DataFrame, out: Console) -> dict[str, Any]:
+    """``SIGMA_TRACKED_SKY`` as the states that are not kept for tests have it, and how many years of the others it covers."""
+    ratio = np.abs(np.log(years["generated_mwh"] / years["energy_mwh"])) / assumed.Z_90
+    stated = np.log(years["energy_mwh_high"] / years["energy_mwh"]) / assumed.Z_90
+    others = stated**2 - assumed.SIGMA_TRACKED_SKY**2
+    is_test = years["state"].map(fold).isin(TEST_FOLDS)
+    learnt = float(np.sqrt(np.maximum(ratio**2 - others, 0))[~is_test].quantile(0.9))
+
+    def covered(sigma: float) -> float:
+        return float((ratio <= np.sqrt(others + sigma**2))[is_test].mean())
+
+    found = {
+        "learnt": learnt,
+        "test_plants": int(years[is_test]["eia_plant_code"].nunique()),
+        "test_states": int(years[is_test]["state"].nunique()),
+        "covered_without": covered(0),
+        "covered_as_learnt": covered(learnt),
+        "covered": covered(assumed.SIGMA_TRACKED_SKY),
+    }
+    out.print(
+        f"Trackers: sigma of the sky {learnt:.3f} as learnt, {assumed.SIGMA_TRACKED_SKY} as assumed. Of the years of"
+        f" {found['test_plants']} plants in {found['test_states']} states kept for tests, {found['covered_without']:.1%} are in"
+        f" the interval without it, {found['covered']:.1%} with it"
+    )
+    return found
 
 
 def _against_pvout(out: Console) -> dict[str, Any]:

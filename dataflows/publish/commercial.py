@@ -31,6 +31,19 @@ SEPARABLE = frozenset(
 )
 
 
+OTHER_REASON = "its rows are not made of single sites' observations alone"
+_LEARNT = "its numbers are of models that were learnt from sites of all sources"
+_STUDIED = "its statistics compare all sites, and chance, by simulations of a build"
+REASONS = {
+    "curated.pv_capacity_estimated": _LEARNT,
+    "curated.pv_energy_yield": _LEARNT,
+    "curated.pv_hotspots": _STUDIED,
+    "curated.pv_spatial_statistics": _STUDIED,
+    "curated.pv_dataset_overlap": "which sites two datasets share was found out with the help of all others",
+}
+"""Why tables are refused whose reason is not :data:`OTHER_REASON`."""
+
+
 @dataclass(frozen=True)
 class Restriction:
     """Which rows and columns of a table may be used commercially.
@@ -58,8 +71,8 @@ def restriction(con: duckdb.DuckDBPyConnection, source: Source) -> Restriction:
     trace = contributions.of(con, source)
     if trace.sql is None or not (source.name in SEPARABLE or contributions.dataset_of(con, source)):
         raise NotSeparableError(
-            f"{source.name} cannot be exported for commercial use: its rows are not made of single sites' observations alone,"
-            " so that what restricted sources contributed cannot be taken out row by row.",
+            f"{source.name} cannot be exported for commercial use: {REASONS.get(source.name, OTHER_REASON)}, so that what"
+            " restricted sources contributed cannot be taken out.",
             remedy="Export curated.pv_installations or pv_observations with --licence commercial, and count or sum those.",
         )
     free = f"SELECT key FROM ({trace.sql}) GROUP BY key HAVING bool_and(coalesce(commercial_use, '') = '{ALLOWED}')"

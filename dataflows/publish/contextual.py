@@ -24,12 +24,13 @@ _RESOURCE = (
     *("ghi_kwh_m2_year", "pvout_kwh_kwp_year", "temperature_c", "resource_source", "resource_distance_m"),
     *("energy_mwh", "specific_yield_kwh_kwp"),
 )
+_MOUNT = ("mount", "mount_probability", "mount_rule", "n_rooftop", "n_ground", "n_canopy")
 COLUMNS = {
     "overture_division_area": (*_ADMIN, "county_id", "county_match", "region_match"),
     "natural_earth_admin_0": ("country_code", "country_name", "country_id", "country_match"),
     "natural_earth_admin_1": ("region_code", "region_name", "region_id", "region_match"),
-    "overture_building": ("building_share", "n_buildings", "mount", "mount_probability", "mount_rule"),
-    "overture_infrastructure": ("mount", "mount_probability", "mount_rule"),
+    "overture_building": ("building_share", "n_buildings", *_MOUNT),
+    "overture_infrastructure": _MOUNT,
     "overture_land_use": ("land_use", "land_use_class", "land_use_share"),
     "overture_land_cover": ("land_cover", "land_cover_share"),
     "global_solar_atlas": _RESOURCE,

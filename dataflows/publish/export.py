@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from dataflows.publish import commercial, cutting, sidecar
+from dataflows.publish import aggregates, commercial, cutting, sidecar
 from dataflows.publish.descriptions import describe, unit
 from dataflows.publish.files import write_text, written_whole
 from dataflows.publish.formats import SUFFIXES, ExportFormat, attribute_sql, geometry_sql
@@ -56,7 +56,7 @@ class Exported:
         file: the export.
         rows: in it.
         without_geometry: rows that tiles have no place for (PMTiles), or that have no geometry in the file.
-        left_out: rows that restricted sources are behind.
+        left_out: rows that restricted sources are behind; of sums that were computed again, installations.
         metadata: the sidecar.
     """
 
@@ -70,31 +70,37 @@ class Exported:
 def export(request: Request, lake: Settings) -> Exported:
     """Write a table, ``<file>.metadata.json`` and ``<file>.CITATION.txt``.
 
-    Everything is read from one snapshot. GeoParquet, FlatGeobuf, GeoPackage and CSV have geometries as stored; in GeoJSON and
+    Everything is read from one snapshot. Marts for commercial use are added up again from permitted installations
+    (:mod:`dataflows.publish.aggregates`). GeoParquet, FlatGeobuf, GeoPackage and CSV have geometries as stored; in GeoJSON and
     PMTiles they are cut at the antimeridian. Tables of H3 cells have the cells' outlines.
 
     Raises:
         PublishError: there is no such table, column or folder, the condition is not valid, or the format needs a geometry.
         NotSeparableError: ``commercial`` of a table whose rows mix sources.
+        BuildError: ``commercial`` of a mart, and dbt cannot compile it.
     """
     if not 0 <= request.minzoom <= request.maxzoom <= GREATEST_ZOOM:
         raise PublishError(
             f"{request.minzoom} to {request.maxzoom} are no zooms.", remedy=f"0 ≤ minzoom ≤ maxzoom ≤ {GREATEST_ZOOM}."
         )
+    made = aggregates.recipe(request.table, lake) if request.commercial else None
     with connect(read_only=True, as_of=request.as_of, lake=lake) as con:
         cutting.register(con)
         con.execute("BEGIN")
         try:
-            return _exported(con, request, lake)
+            return _exported(con, request, lake, made)
         except duckdb.Error as error:
             raise refused(error) from error
 
 
-def _exported(con: duckdb.DuckDBPyConnection, request: Request, lake: Settings) -> Exported:
+def _exported(con: duckdb.DuckDBPyConnection, request: Request, lake: Settings, made: aggregates.Recipe | None) -> Exported:
     source = find(con, request.table)
+    summed = None if made is None else aggregates.recomputed(con, made)
+    if summed is not None:
+        source = summed.mart
     file = request.file or Path(f"{source.table}{SUFFIXES[request.kind]}")
     asked = _condition(con, source, request.where)
-    restricted = commercial.restriction(con, source) if request.commercial else None
+    restricted = commercial.restriction(con, source) if request.commercial and summed is None else None
     condition = asked if restricted is None else f"({asked}) AND ({restricted.condition})"
     columns = _columns(source, request.columns, frozenset() if restricted is None else restricted.without)
     attributes = [attribute_sql(column, request.kind) for column in columns if column != source.geometry]
@@ -112,8 +118,10 @@ def _exported(con: duckdb.DuckDBPyConnection, request: Request, lake: Settings) 
         "where": request.where,
         "licence_filter": "commercial" if request.commercial else None,
         **_described(source, columns, lake),
-        **sidecar.provenance(con, source, condition),
+        **(sidecar.provenance(con, source, condition) if summed is None else aggregates.provenance(con, summed)),
     }
+    if summed is not None:
+        content["proof"] = aggregates.proof(con, summed)
     if restricted is not None:
         content["proof"] = commercial.proof(con, source, restricted, asked)
     with written_whole(file, SUFFIXES[request.kind]) as part:

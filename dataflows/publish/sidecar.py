@@ -61,9 +61,18 @@ def datasets(con: duckdb.DuckDBPyConnection, source: Source, condition: str) -> 
     )
 
 
-def provenance(con: duckdb.DuckDBPyConnection, source: Source, condition: str) -> dict[str, Any]:
-    """Where the rows come from: snapshot, code, datasets, context, and what share-alike licences ask."""
-    found, context = datasets(con, source, condition), contextual.of_table(con, source)
+def provenance(
+    con: duckdb.DuckDBPyConnection, source: Source, condition: str, *, about: Source | None = None
+) -> dict[str, Any]:
+    """Where the rows come from: snapshot, code, datasets, context, and what share-alike licences ask.
+
+    Args:
+        con: connection.
+        source: the table whose rows are traced.
+        condition: SQL of the rows.
+        about: the table whose columns tell the context; ``source`` when omitted.
+    """
+    found, context = datasets(con, source, condition), contextual.of_table(con, about or source)
     alike = sorted({str(row["licence"]) for row in (*found, *context) if str(row["licence"]).startswith(SHARE_ALIKE)})
     warnings = [
         f"{licence} is share-alike: what is derived from it and made public has to be offered under the same licence."

@@ -54,11 +54,13 @@ class Source:
         schema: its layer.
         table: its name there.
         columns: in order.
+        stand_in: quoted name of what is read in its place: the same columns, other rows.
     """
 
     schema: str
     table: str
     columns: tuple[Column, ...]
+    stand_in: str | None = None
 
     @property
     def name(self) -> str:
@@ -68,7 +70,7 @@ class Source:
     @property
     def sql(self) -> str:
         """Quoted name, for queries."""
-        return identifier("lake", self.schema, self.table)
+        return self.stand_in or identifier("lake", self.schema, self.table)
 
     @property
     def geometry(self) -> Column | None:
@@ -102,14 +104,19 @@ class Source:
         return tuple(by_name[name] for name in dict.fromkeys(names))
 
 
+def full_name(name: str) -> str:
+    """``schema.table`` of a table that is named so, or without its schema, or with ``lake.`` before it."""
+    schema, _, table = name.rpartition(".")
+    return f"{schema.removeprefix('lake.') or DEFAULT_SCHEMA}.{table}"
+
+
 def find(con: duckdb.DuckDBPyConnection, name: str) -> Source:
     """The table or view of that name, ``schema.table`` or a table of the layer ``curated``.
 
     Raises:
         PublishError: there is none; the nearest name is given.
     """
-    schema, _, table = name.rpartition(".")
-    schema = schema.removeprefix("lake.") or DEFAULT_SCHEMA
+    schema, _, table = full_name(name).partition(".")
     query = """
         SELECT column_name, data_type FROM duckdb_columns()
         WHERE database_name = 'lake' AND schema_name = ? AND table_name = ? ORDER BY column_index

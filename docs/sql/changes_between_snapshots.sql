@@ -1,8 +1,10 @@
 -- Question: What changed between two snapshots of the lake?
 -- Shows: installations that are new, gone or say something else, with their capacity before and after.
--- Parameters: `before`, a snapshot that has the table (here the first one); see `lake.snapshots()`. After is now.
+-- Parameters: `before`, a snapshot that has the table (here that of the last build but one, or the only one); see `lake.snapshots()`. After is now.
 SET VARIABLE before = (
-    SELECT min(snapshot_id) FROM lake.snapshots() WHERE commit_message = 'build curated.pv_installations'
+    SELECT min(snapshot_id) FROM (
+        FROM lake.snapshots() WHERE commit_message = 'build curated.pv_installations' ORDER BY snapshot_id DESC LIMIT 2
+    )
 );
 WITH old AS (
     SELECT * FROM curated.pv_installations AT (VERSION => getvariable('before'))

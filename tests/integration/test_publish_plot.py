@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import shapely
 from command_line import ran
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image
 from publish_lake import PublishLake
@@ -20,22 +20,49 @@ from dataflows.publish.figures import Picture, plot
 from db import connect
 from db.settings import using
 
-DRAWABLE = [Picture.PV_H3, Picture.GROWTH, Picture.COVERAGE, Picture.OVERLAP, Picture.CAPACITY]
 
-
-@pytest.mark.parametrize("picture", DRAWABLE)
-def test_a_picture_is_drawn_and_the_same_again(publish_lake: PublishLake, tmp_path: Path, picture: Picture) -> None:
-    png, once, twice = (tmp_path / name for name in ("a.png", "once.svg", "twice.svg"))
-    for file in (png, once, twice):
-        plot(picture, file, publish_lake.settings)
-    image = np.asarray(Image.open(png).convert("RGB"))
+@pytest.mark.parametrize("picture", Picture)
+def test_a_picture_is_drawn(publish_lake: PublishLake, tmp_path: Path, picture: Picture) -> None:
+    with using(publish_lake.settings):
+        done = ran("plot", picture.value, "-o", tmp_path / "a.png")
+    assert done.code == 0, done.err
+    image = np.asarray(Image.open(tmp_path / "a.png").convert("RGB"))
     assert min(image.shape[:2]) > 400
     # More than a white sheet, and less than one colour all over
     assert 0.01 < (image < 250).any(axis=2).mean() < 0.99
     assert len(np.unique(image.reshape(-1, 3), axis=0)) > 20
+    assert [file.name for file in tmp_path.iterdir()] == ["a.png"]
+
+
+# Maps and matrices take their order from queries; the others are sums
+@pytest.mark.parametrize("picture", [Picture.PV_H3, Picture.OVERLAP])
+def test_a_picture_is_the_same_again(publish_lake: PublishLake, tmp_path: Path, picture: Picture) -> None:
+    once, twice = (plot(picture, tmp_path / name, publish_lake.settings) for name in ("once.svg", "twice.svg"))
     assert once.read_bytes() == twice.read_bytes()
     assert ET.parse(once).getroot().tag.endswith("svg")
-    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_yields_are_where_their_sites_are(publish_lake: PublishLake) -> None:
+    figure = Figure()
+    with connect(read_only=True, lake=publish_lake.settings) as con:
+        density.draw_yield(figure, con)
+    table = publish_lake.frame(
+        """
+        SELECT centroid_lon_deg AS lon, centroid_lat_deg AS lat, specific_yield_kwh_kwp AS kwh
+        FROM curated.pv_energy_yield JOIN curated.pv_installations USING (installation_id) WHERE month IS NULL
+        """
+    )
+    (dots,) = [made for made in figure.axes[0].collections if isinstance(made, PathCollection)]
+    assert len(dots.get_offsets()) == len(table) > 100
+    assert sorted(dots.get_array()) == sorted(table.kwh)
+    assert f"{len(table):,} sites" in figure.axes[0].get_title()
+    # Each value stands where its site is: distances on the map are those on the globe
+    xy = np.asarray(dots.get_offsets())[
+        [int(np.flatnonzero(dots.get_array() == kwh)[0]) for kwh in (table.kwh.min(), table.kwh.max())]
+    ]
+    ends = [table.loc[table.kwh.idxmin()], table.loc[table.kwh.idxmax()]]
+    _, _, metres = Geod(ellps="WGS84").inv(ends[0].lon, ends[0].lat, ends[1].lon, ends[1].lat)
+    assert np.hypot(*(xy[1] - xy[0])) == pytest.approx(metres / 1000, rel=0.01, abs=0.1)
 
 
 def test_hexagons_are_equal_in_area_and_hold_the_counts(publish_lake: PublishLake) -> None:

@@ -9,10 +9,14 @@ import pandas as pd
 import pytest
 from resolution_lake import ResolutionLake, installation_founded_by, observation, square
 
+from db import connect
+from db.settings import REPOSITORY_ROOT
+
 pytestmark = pytest.mark.xdist_group("resolution_history")
 
 LISTED_ONCE, OTHER, SEVERAL_ROWS = "deu_ufz_open_field_pv_2015", "ind_pv_solar_farms_2022", "deu_osm_pv_2023"
 BYSTANDERS = 40
+DOCS = REPOSITORY_ROOT / "docs" / "sql"
 
 Place = tuple[str, str]
 
@@ -36,7 +40,10 @@ def at_first() -> dict[Place, dict[str, Any]]:
         (OTHER, "two"): square(50_000, 0, 200),
         **{(LISTED_ONCE, f"bystander {number}"): square(3000 * number, 30_000, 200) for number in range(BYSTANDERS)},
     }
-    return {place: {"geometry": geometry} for place, geometry in seen.items()}
+    places: dict[Place, dict[str, Any]] = {place: {"geometry": geometry} for place, geometry in seen.items()}
+    places[LISTED_ONCE, "renamed"]["capacity_mw"] = 5.0
+    places[LISTED_ONCE, "passing"]["capacity_mw"] = 2.0
+    return places
 
 
 def then() -> dict[Place, dict[str, Any]]:
@@ -44,7 +51,7 @@ def then() -> dict[Place, dict[str, Any]]:
     seen = at_first()
     seen[SEVERAL_ROWS, "both"] = {"geometry": square(125, 0, 450, 200)}
     seen[OTHER, "mover"] = {"geometry": square(15_000, 0, 200)}
-    seen[LISTED_ONCE, "renamed"]["name"] = "Zanzara"
+    seen[LISTED_ONCE, "renamed"] |= {"name": "Zanzara", "capacity_mw": 8.0}
     seen[SEVERAL_ROWS, "joining"] = seen[LISTED_ONCE, "joined"]
     seen[SEVERAL_ROWS, "copy"] = {**seen[LISTED_ONCE, "joined"], "duplicate_of": (SEVERAL_ROWS, "joining")}
     seen[SEVERAL_ROWS, "new"] = {"geometry": square(60_000, 0, 200)}
@@ -160,6 +167,41 @@ def test_the_second_state_can_still_be_seen(lake: ResolutionLake) -> None:
     assert {identifier for (identifier,) in lake.query("SELECT observation_id FROM curated.pv_installation_observations")} == (
         ids_of(at_first())
     )
+
+
+EVENTS = {
+    **dict.fromkeys(("created", "returned", "split_off"), "new"),
+    **dict.fromkeys(("retired", "merged"), "gone"),
+    **dict.fromkeys(("members_changed", "revised"), "changed"),
+}
+
+
+def test_the_example_of_changes_between_snapshots_agrees_with_the_events(
+    lake: ResolutionLake, changes: dict[str, list[tuple[Any, ...]]]
+) -> None:
+    text = (DOCS / "changes_between_snapshots.sql").read_text(encoding="utf-8")
+    # This lake ends with the table that curated.pv_installations adds context to
+    text = text.replace("curated.pv_installations", "prepared.prep_pv_installations")
+    chosen, query = text.split(");\n", 1)
+    assert "SET VARIABLE before" in chosen
+    capacities = "SELECT installation_id, capacity_mw FROM prepared.prep_pv_installations"
+    then_mw, now_mw = dict(lake.query(capacities, as_of=lake.began[2])), dict(lake.query(capacities))
+    with connect(read_only=True, lake=lake.settings) as con:
+        con.execute(f"SET VARIABLE before = {lake.began[2]}")
+        found = {row[0]: row[1:] for row in con.execute(query).fetchall()}
+    of_the_third = {installation: EVENTS[events[-1][1]] for installation, events in changes.items() if events[-1][0] == 3}
+    groups: dict[str, list[str]] = {}
+    for installation in then_mw.keys() | now_mw.keys():
+        groups.setdefault(of_the_third.get(installation, "the same"), []).append(installation)
+    assert set(groups) == {"new", "gone", "changed", "the same"}
+    assert {change: row[0] for change, row in found.items()} == {change: len(ids) for change, ids in groups.items()}
+    for change, ids in groups.items():
+        for place, capacity_mw in enumerate((then_mw, now_mw), start=1):
+            given = [capacity_mw[one] for one in ids if capacity_mw.get(one) is not None]
+            assert found[change][place] == (round(sum(given), 1) if given else None)
+    # This source's capacity is DC; AC is less by dc_ac_ratio, 1.26
+    assert found["changed"][1:] == (round(8 / 1.26, 1), round(5 / 1.26, 1))
+    assert found["new"][1:] == (None, round(2 / 1.26, 1))
 
 
 def ids_of(places: Iterable[Place]) -> set[str]:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from dataflows.prepared.statistics.studied_cells import touching
 from dataflows.prepared.statistics.tables import area_statistics, hotspots
@@ -148,6 +149,24 @@ def test_what_is_random_has_no_hot_spots() -> None:
     moran = area_statistics(table, NO_SITES, NO_AREAS).to_pylist()[0]
     assert moran["simulated_low"] < moran["value"] < moran["simulated_high"]
     assert moran["p_simulated"] > 0.05
+
+
+def test_q_values_are_those_of_statsmodels_and_few_maps_without_spots_have_any() -> None:
+    cells = sorted(h3.grid_disk(CENTRE, 7))
+    random = np.random.default_rng(11)
+    maps = random.multinomial(50 * len(cells), np.full(len(cells), 1 / len(cells)), 60)
+    tables = [study(cells, counts.tolist(), area=f"{number:02}") for number, counts in enumerate(maps)]
+    found = hotspots(pa.concat_tables(tables)).to_pandas().query("measure == 'n_installations_per_km2'")
+    for _, one in found.groupby("area"):
+        rejected, q, _, _ = multipletests(one.p_value, alpha=0.05, method="fdr_bh")
+        np.testing.assert_allclose(one.q_value, q, rtol=1e-12)
+        assert ((one["class"] != "none") == rejected).all()
+    # Every spot of a random map is false: the rate is the share of maps with one. Of 60 at 5 %, more than 8 are one in 400
+    with_a_spot = found.groupby("area")["class"].apply(lambda kinds: (kinds != "none").any())
+    assert len(with_a_spot) == 60
+    assert with_a_spot.sum() <= 8
+    # Without the adjustment, there would be some in every map
+    assert (found.p_value <= 0.05).groupby(found.area).any().all()
 
 
 def test_a_cell_alone_has_no_local_statistic() -> None:

@@ -37,18 +37,9 @@ def test_the_south_is_the_north_half_a_year_later(lat: float, index: float, tilt
 
 
 def _of_climate(axis: str, lat: float, index: float, tilt: np.ndarray, azimuth: float) -> np.ndarray:
-    one = np.ones(1)
-    return climatology.monthly_kwh(
-        axis,
-        lat * one,
-        np.full((1, 12), 3.0),
-        0 * one,
-        clear_sky_index=index * one,
-        temperature_c=15 * one,
-        tilt_deg=tilt,
-        azimuth_deg=azimuth * one,
-        dc_ac_ratio=1.2 * one,
-    )
+    place = climatology.Places(np.array([lat]), np.full((1, 12), 3.0), np.zeros(1))
+    system = {"place": 0, "axis": axis, "tilt": tilt, "azimuth": azimuth, "ratio": 1.2, "index": index, "temperature": 15.0}
+    return climatology.monthly_kwh(place, pd.DataFrame(system, index=[0]))
 
 
 @pytest.mark.parametrize("lat", [-50.0, -35.0, 10.0, 35.0, 50.0])

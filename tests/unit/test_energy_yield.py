@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -82,7 +83,7 @@ def test_a_stations_year_is_that_of_pvlibs_model_chain(axis: str, tilt: float, a
     )
     chain.run_model(weather[["ghi", "dni", "dhi", "temp_air", "wind_speed"]])
     expected = chain.results.ac.fillna(0).clip(lower=0).groupby(chain.results.ac.index.month).sum()
-    ours = denver().monthly_kwh(axis, tilt, azimuth, ratio)
+    (ours,) = denver().monthly_kwh(axis, tilt, azimuth, np.array([ratio]))
     assert ours == pytest.approx(expected.to_numpy(), rel=2e-3)
     assert 800 < ours.sum() < 2500
 
@@ -123,12 +124,13 @@ def test_a_typical_year_may_have_months_of_several_years() -> None:
     times = rows["time"].map(lambda time: time.replace(year=2007 + time.month % 5 * 2 if time.month != 2 else 2011))
     found = station(rows.assign(time=times).sample(frac=1, random_state=1))
     assert found is not None
-    assert found.monthly_kwh("fixed", 25, 180, 1.2) == pytest.approx(denver().monthly_kwh("fixed", 25, 180, 1.2), rel=0.02)
+    ratio = np.array([1.2])
+    assert found.monthly_kwh("fixed", 25, 180, ratio) == pytest.approx(denver().monthly_kwh("fixed", 25, 180, ratio), rel=0.02)
 
 
 def test_the_nearest_station_across_the_antimeridian_and_none_beyond_reach() -> None:
     stations = [
-        Station("a", name, lon, lat, denver().sky, denver().month)
+        replace(denver(), station_id=name, lon_deg=lon, lat_deg=lat)
         for name, lon, lat in (("west", 179.9, 10.0), ("far", -170.0, 10.0))
     ]
     index, km = nearest(np.array([-179.9, 178.0, -170.0]), np.array([10.0, 10.0, 10.0]), stations)
@@ -165,6 +167,22 @@ def test_more_is_asked_where_less_is_known() -> None:
     assert widths == sorted(widths)
     # published angles and capacity: 5 % of PVOUT, 4 % each of losses and years, 1 % each of orientation and capacity
     assert widths[0] == pytest.approx(2 * 1.645 * np.sqrt(0.05**2 + 2 * 0.04**2 + 2 * 0.01**2), rel=1e-3)
+
+
+def test_trackers_are_less_sure_under_a_sky_of_which_nothing_is_known() -> None:
+    def width(**said: object) -> float:
+        row = made(site(**said)).iloc[-1]
+        assert np.log(row["energy_mwh_high"] / row["energy_mwh"]) == pytest.approx(
+            np.log(row["energy_mwh"] / row["energy_mwh_low"])
+        )
+        return float(np.log(row["energy_mwh_high"] / row["energy_mwh"]))
+
+    published = {"axis": "fixed", "tilt_deg": 25.0, "azimuth_deg": 180.0}
+    # 15 % of clear skies, of trackers as much of direct light; 4 % each of losses and years, 1 % of orientation and capacity
+    common = 0.15**2 + 2 * 0.04**2 + 2 * 0.01**2
+    assert width(**published) == pytest.approx(1.645 * np.sqrt(common), rel=1e-3)
+    assert width(axis="single") == pytest.approx(1.645 * np.sqrt(common + 0.15**2), rel=1e-3)
+    assert width(axis="single", pvout_kwh_kwp_year=1500.0) == pytest.approx(width(**published, pvout_kwh_kwp_year=1500.0))
 
 
 def test_without_capacity_or_place_there_is_no_energy() -> None:

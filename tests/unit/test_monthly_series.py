@@ -132,3 +132,15 @@ def test_the_longest_stretch_cannot_be_extended_or_beaten(numbers: set[int], max
     runs.append(run)
     assert stretch in runs
     assert stretch[-1] - stretch[0] == max(run[-1] - run[0] for run in runs)
+
+
+@pytest.mark.parametrize("event", [8, 20, 32])
+def test_one_event_in_three_years_is_no_season(event: int) -> None:
+    values = made(36)
+    values[event] -= 0.15
+    found = timeseries_components(monthly(values))
+    season = found["seasonal"].to_numpy().reshape(3, 12)
+    np.testing.assert_allclose(season, np.tile(0.1 * np.sin(math.tau * np.arange(12) / 12), (3, 1)), atol=0.02)
+    score = np.abs(found["anomaly_score"].to_numpy())
+    assert score.argmax() == event
+    assert score[event] > 10

@@ -46,6 +46,10 @@ SIGMA_GHI = 0.07
 """Of energy by yearly irradiation, distributed over clear days."""
 SIGMA_CLEAR_SKY = 0.15
 """Of energy by the assumed clear-sky index."""
+SIGMA_TRACKED_SKY = 0.15
+"""Of modules that follow the sun where only clear skies are known, beside ``SIGMA_CLEAR_SKY``: they gain by direct light, of
+which there is more than average where it is sunny, and less where it is not. Learnt from what US plants reported to the EIA
+(``python -m benchmarks.energy yields``), without the states that ``benchmarks.energy.pairs`` keeps for tests."""
 SIGMA_YEAR = 0.04
 """One year after another (Gueymard & Wilcox 2011, 10.1016/j.solener.2011.02.016: GHI varies by 2 to 6 %)."""
 SIGMA_MONTH = 0.12

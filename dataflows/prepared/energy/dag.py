@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from dataflows.prepared.energy import assumptions as assumed
 from dataflows.prepared.energy import climatology
 from dataflows.prepared.energy import stations as weather
+from dataflows.prepared.energy.climatology import Places
 from dataflows.prepared.energy.stations import Station
 from dataflows.prepared.energy.systems import systems as systems_of
 from dataflows.prepared.energy.uncertainty import interval_factors
@@ -66,12 +67,11 @@ def kwh_by_station(
     """Energy of 1 kWp in each month, kWh, of the sites beside a station; each different system is simulated once."""
     chosen = method == "tmy"
     systems = _rounded(sites[chosen], systems[chosen]).assign(station=station_index.loc[chosen, "station"])
-    number = systems.groupby(list(systems.columns), sort=False, dropna=False).ngroup()
-    different = systems.loc[~number.duplicated()]
-    kwh = np.array(
-        [stations[row.station].monthly_kwh(row.axis, row.tilt, row.azimuth, row.ratio) for row in different.itertuples()]
-    )
-    return _months(kwh.reshape(-1, 12)[number.to_numpy()], systems.index)
+    number, different = _different(systems)
+    kwh = np.empty((len(different), 12))
+    for (station, axis, tilt, azimuth), rows in different.groupby(["station", "axis", "tilt", "azimuth"]).indices.items():
+        kwh[rows] = stations[station].monthly_kwh(axis, tilt, azimuth, different["ratio"].to_numpy()[rows])
+    return _months(kwh[number], systems.index)
 
 
 def kwh_by_climate(sites: pd.DataFrame, systems: pd.DataFrame, method: pd.Series) -> pd.DataFrame:
@@ -79,20 +79,21 @@ def kwh_by_climate(sites: pd.DataFrame, systems: pd.DataFrame, method: pd.Series
     chosen = method != "tmy"
     rest = sites[chosen]
     cells = _rounded(rest, systems[chosen])
-    cells["lon"] = np.clip(np.floor(rest["lon_deg"] / CELL_DEG) * CELL_DEG + CELL_DEG / 2, -179.5, 179.5)
-    cells["lat"] = np.clip(np.floor(rest["lat_deg"] / CELL_DEG) * CELL_DEG + CELL_DEG / 2, -89.5, 89.5)
-    cells = _under_skies(cells, rest)
-    kwh = _by_cell(cells)
+    cells["place"], places = _places(rest)
+    cells = _under_skies(cells, places, rest)
+    kwh = _by_cell(places, cells)
     # PVOUT is that of fixed modules at their best: only the ratio to them is of the model
     by_pvout = (method[chosen] == "pvout").to_numpy()
     if by_pvout.any():
+        lat_deg = places.lat_deg[cells.loc[by_pvout, "place"].to_numpy()]
         reference = cells[by_pvout].assign(
-            axis="fixed", tilt=assumed.best_tilt_deg(cells.loc[by_pvout, "lat"].to_numpy()).round()
+            axis="fixed",
+            tilt=assumed.best_tilt_deg(lat_deg).round(),
+            azimuth=np.where(lat_deg >= 0, 180.0, 0.0),
+            ratio=1.0,
         )
-        reference["azimuth"] = np.where(reference["lat"] >= 0, 180.0, 0.0)
-        reference["ratio"] = 1.0
         pvout = rest.loc[by_pvout, "pvout_kwh_kwp_year"].to_numpy(dtype=float)
-        kwh[by_pvout] *= (pvout / _by_cell(reference).sum(axis=1))[:, None]
+        kwh[by_pvout] *= (pvout / _by_cell(places, reference).sum(axis=1))[:, None]
     return _months(kwh, cells.index)
 
 
@@ -116,9 +117,11 @@ def yields(
     near = station_index["station"].to_numpy()
     sources = np.array([*(s.source for s in stations), None], dtype=object)[near]
     ids = np.array([*(s.station_id for s in stations), None], dtype=object)[near]
+    thirteen = pa.array(np.repeat(np.arange(n), 13))
 
     def each(values: object) -> pa.Array:
-        return pa.array(np.repeat(np.asarray(values), 13), from_pandas=True)
+        # Texts are converted once a site, not once a row
+        return pa.array(np.asarray(values), from_pandas=True).take(thirteen)
 
     return pa.table(
         {
@@ -155,14 +158,26 @@ def _rounded(sites: pd.DataFrame, systems: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _under_skies(cells: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
+def _places(sites: pd.DataFrame) -> tuple[NDArray[np.int64], Places]:
+    """The place of each site, and the places: middles of cells of ``CELL_DEG``."""
+
+    def middles(degrees: pd.Series, furthest: float) -> Floats:
+        return np.clip(np.floor(degrees / CELL_DEG) * CELL_DEG + CELL_DEG / 2, -furthest, furthest).to_numpy(dtype=float)
+
+    middle = pd.DataFrame({"lon": middles(sites["lon_deg"], 179.5), "lat": middles(sites["lat_deg"], 89.5)})
+    number, different = _different(middle)
+    lon, lat = different["lon"].to_numpy(), different["lat"].to_numpy()
+    return number, Places(lat, *climatology.atmosphere(lon, lat))
+
+
+def _under_skies(cells: pd.DataFrame, places: Places, sites: pd.DataFrame) -> pd.DataFrame:
     """Add ``index`` (clear-sky index, in steps of 0.02) and ``temperature`` (whole °C)."""
-    places = cells[["lon", "lat"]].drop_duplicates().reset_index(drop=True)
-    turbidity, altitude_m = climatology.atmosphere(places["lon"].to_numpy(), places["lat"].to_numpy())
-    places["clear_ghi"] = climatology.clear_sky_ghi(places["lat"].to_numpy(), turbidity, altitude_m)
-    clear_ghi = cells.merge(places, on=["lon", "lat"], how="left")["clear_ghi"].to_numpy()
     ghi = sites["ghi_kwh_m2_year"].to_numpy(dtype=float, na_value=np.nan)
-    index = np.where(ghi > 0, np.clip(ghi / clear_ghi, 0.2, 1.0), assumed.CLEAR_SKY_INDEX)
+    known = ghi > 0
+    index = np.full(len(cells), assumed.CLEAR_SKY_INDEX)
+    if known.any():
+        clear_ghi = climatology.clear_sky_ghi(places)[cells["place"].to_numpy()]
+        index[known] = np.clip(ghi[known] / clear_ghi[known], 0.2, 1.0)
     temperature = sites["temperature_c"].to_numpy(dtype=float, na_value=np.nan)
     guessed = assumed.mean_temperature_c(sites["lat_deg"].to_numpy(dtype=float))
     return cells.assign(
@@ -170,26 +185,17 @@ def _under_skies(cells: pd.DataFrame, sites: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _by_cell(cells: pd.DataFrame) -> Floats:
+def _by_cell(places: Places, cells: pd.DataFrame) -> Floats:
     """Energy of 1 kWp in each month, kWh, (n, 12); each different row is computed once."""
-    number = cells.groupby(list(cells.columns), sort=False, dropna=False).ngroup().to_numpy()
-    different = cells.loc[~pd.Series(number, index=cells.index).duplicated()].reset_index(drop=True)
-    turbidity, altitude_m = climatology.atmosphere(different["lon"].to_numpy(), different["lat"].to_numpy())
-    kwh = np.empty((len(different), 12))
-    for axis, rows in different.groupby("axis").indices.items():
-        part = different.iloc[rows]
-        kwh[rows] = climatology.monthly_kwh(
-            axis,
-            part["lat"].to_numpy(),
-            turbidity[rows],
-            altitude_m[rows],
-            clear_sky_index=part["index"].to_numpy(),
-            temperature_c=part["temperature"].to_numpy(),
-            tilt_deg=part["tilt"].to_numpy(),
-            azimuth_deg=part["azimuth"].to_numpy(),
-            dc_ac_ratio=part["ratio"].to_numpy(),
-        )
-    return kwh[number]
+    number, different = _different(cells)
+    return climatology.monthly_kwh(places, different)[number]
+
+
+def _different(rows: pd.DataFrame) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    """Position of each row among those that differ, and these, in the order of their first appearance."""
+    number = rows.groupby(list(rows.columns), sort=False, dropna=False).ngroup().to_numpy()
+    first = ~pd.Series(number).duplicated().to_numpy()
+    return number, rows[first].reset_index(drop=True)
 
 
 def _months(kwh: Floats, index: pd.Index) -> pd.DataFrame:

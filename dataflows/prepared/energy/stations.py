@@ -12,37 +12,47 @@ from scipy.spatial import cKDTree
 
 from dataflows.prepared.energy import assumptions as assumed
 from dataflows.prepared.energy.calendar import DAYS
-from dataflows.prepared.energy.modules import Sky, alternating_current, surface
+from dataflows.prepared.energy.modules import Sky, Sun, alternating_current, direct_current, light, plane, surface
 
 EARTH_KM = 6371.0088
 
 
 @dataclass(frozen=True)
 class Station:
-    """A series that holds a year.
+    """A series that holds a year; only the instants with light are kept, n of them.
 
     Attributes:
         source: where it is from.
         station_id: its id there.
         lon_deg: longitude, degrees.
         lat_deg: latitude, degrees.
-        sky: its instants.
-        month: 1 to 12 (UTC) of each instant.
+        sun: where it is, (n,).
+        sky: irradiance, (n,).
+        temperature_c: of the air, °C, (n,).
+        wind_m_s: wind speed, m/s, (n,).
+        month: 1 to 12 (UTC), (n,).
+        n_instants: of each month, those without light too, (12,).
     """
 
     source: str
     station_id: str
     lon_deg: float
     lat_deg: float
+    sun: Sun
     sky: Sky
+    temperature_c: NDArray[np.float64]
+    wind_m_s: NDArray[np.float64]
     month: NDArray[np.int64]
+    n_instants: NDArray[np.int64]
 
-    def monthly_kwh(self, axis: str, tilt_deg: float, azimuth_deg: float, dc_ac_ratio: float) -> NDArray[np.float64]:
-        """Energy of 1 kWp of DC in each month of 365 days, kWh, (12,)."""
-        tilt, azimuth = surface(axis, tilt_deg, azimuth_deg, self.sky)
-        power = alternating_current(self.sky, tilt, azimuth, dc_ac_ratio)
-        mean_kw = np.bincount(self.month, power, 13)[1:] / np.bincount(self.month, minlength=13)[1:]
-        return mean_kw * DAYS * 24
+    def monthly_kwh(
+        self, axis: str, tilt_deg: float, azimuth_deg: float, dc_ac_ratios: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Energy of 1 kWp of DC in each month of 365 days, kWh, (m, 12), behind inverters of m ratios of DC to AC."""
+        modules = plane(*surface(axis, tilt_deg, azimuth_deg, self.sun), self.sun)
+        dc = direct_current(light(self.sky, modules, self.sun), self.temperature_c, self.wind_m_s)
+        sums = [np.bincount(self.month, alternating_current(dc, ratio), 13)[1:] for ratio in dc_ac_ratios]
+        return np.array(sums).reshape(-1, 12) / self.n_instants * DAYS * 24
 
 
 def station(series: pd.DataFrame) -> Station | None:
@@ -58,6 +68,10 @@ def station(series: pd.DataFrame) -> Station | None:
     times = pd.DatetimeIndex(series["time"]).tz_convert("UTC")
     if not _is_whole_year(times):
         return None
+    n_instants = np.bincount(times.month, minlength=13)[1:]
+    # Without light there is no power: half of the year need not be computed
+    lit = series[["ghi_w_m2", "dni_w_m2", "dhi_w_m2"]].gt(0).any(axis=1).to_numpy()
+    series, times = series[lit], times[lit]
     first = series.iloc[0]
     elevation_m = 0.0 if pd.isna(first["elevation_m"]) else float(first["elevation_m"])
     sun = pvlib.solarposition.get_solarposition(times, first["lat_deg"], first["lon_deg"], altitude=elevation_m)
@@ -67,17 +81,16 @@ def station(series: pd.DataFrame) -> Station | None:
         first["station_id"],
         float(first["lon_deg"]),
         float(first["lat_deg"]),
-        Sky(
+        Sun(
             sun["apparent_zenith"].to_numpy(),
             sun["azimuth"].to_numpy(),
-            ghi,
-            dni,
-            dhi,
             pvlib.irradiance.get_extra_radiation(times).to_numpy(),
-            temperature_c,
-            series["wind_speed_m_s"].fillna(assumed.WIND_M_S).to_numpy(dtype=float),
         ),
+        Sky(ghi, dni, dhi),
+        temperature_c,
+        series["wind_speed_m_s"].fillna(assumed.WIND_M_S).to_numpy(dtype=float),
         times.month.to_numpy(),
+        n_instants,
     )
 
 

@@ -36,7 +36,9 @@ def interval_factors(sites: pd.DataFrame, *, monthly: bool) -> tuple[Floats, Flo
     )
     angles = np.where(sites["on_roof"].to_numpy(dtype=bool), assumed.SIGMA_ROOF, assumed.SIGMA_TILT)
     orientation = np.where(sites["orientation_rule"].isin(["published", "tracker"]), assumed.SIGMA_ORIENTATION, angles)
-    common = resource**2 + orientation**2 + assumed.SIGMA_LOSSES**2 + assumed.SIGMA_YEAR**2
+    is_tracked = ((sites["orientation_rule"] == "tracker") & (sites["method"] == "clear_sky")).to_numpy(dtype=bool)
+    sky = np.where(is_tracked, assumed.SIGMA_TRACKED_SKY, 0)
+    common = resource**2 + sky**2 + orientation**2 + assumed.SIGMA_LOSSES**2 + assumed.SIGMA_YEAR**2
     if monthly:
         spread = np.where(sites["method"] == "tmy", 0, assumed.SIGMA_MONTH_OF_CLEAR_SKY)
         common = common + assumed.SIGMA_MONTH**2 + spread**2

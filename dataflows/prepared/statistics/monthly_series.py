@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from hamilton.function_modifiers import tag
 from numpy.typing import NDArray
-from statsmodels.tsa.seasonal import STL
+from statsmodels.tsa.seasonal import STL, DecomposeResult
 
 PERIOD_MONTHS = 12
 MONTH = np.timedelta64(1, "M")
@@ -19,6 +19,10 @@ MONTH = np.timedelta64(1, "M")
 ROUNDING = 1e-9
 # Of a normal distribution, this times the median absolute deviation is the standard deviation
 MAD_TO_SIGMA = 1.4826
+# STL's weights are nought beyond six median absolute deviations, or four standard ones (Cleveland et al. 1990). A mean of three
+# years is shifted so far by an event three times as large; smaller ones are STL's own business.
+EVENT_SIGMAS = 10
+LEAST_YEARS = 3
 
 KEYS = ("installation_id", "collection", "variable")
 COMPONENTS = pa.schema(
@@ -82,7 +86,7 @@ def components(series: list[Series]) -> pa.Table:
     """Robust STL (Cleveland et al. 1990) of each series, period 12 months.
 
     The season is the same every year (R's ``s.window = "periodic"``): a few years are too few to let it drift, which would
-    explain the noise away.
+    explain the noise away. Single events are kept out of the fit (:func:`without_events`), not out of the residual.
 
     ``anomaly_score`` is the residual over its robust standard deviation (1.4826 × the median absolute deviation) in the series;
     months that are interpolated have neither value nor score.
@@ -106,11 +110,37 @@ def _on_every_month(key: tuple[str, str, str], months: NDArray[np.datetime64], v
     return Series(key, every, observed, np.interp(np.arange(len(every)), place, values))
 
 
+def without_events(filled: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A series whose months far from what other years have are replaced by what these let expect.
+
+    Robust STL starts from means. Of three or four years, one event pulls its calendar month's mean so far that all its years
+    look odd; STL then gives none of them any weight, and falls back to the values themselves: the event becomes a season.
+
+    Args:
+        filled: consecutive months, shape (n,), n ≥ 24.
+
+    Returns:
+        The same, shape (n,). Of calendar months in less than ``LEAST_YEARS`` years nothing is replaced: which one is odd?
+    """
+    months = np.arange(len(filled)) % PERIOD_MONTHS
+    trend = _stl(filled, robust=False).trend
+    typical = np.array([np.median((filled - trend)[months == month]) for month in range(PERIOD_MONTHS)])[months]
+    residual = filled - trend - typical
+    sigma = MAD_TO_SIGMA * np.median(np.abs(residual - np.median(residual)))
+    enough = np.bincount(months)[months] >= LEAST_YEARS
+    is_event = enough & (np.abs(residual) > max(EVENT_SIGMAS * sigma, ROUNDING * np.abs(filled).max()))
+    return np.where(is_event, trend + typical, filled)
+
+
+def _stl(filled: NDArray[np.float64], *, robust: bool) -> DecomposeResult:
+    return STL(filled, period=PERIOD_MONTHS, seasonal=10 * len(filled) + 1, seasonal_deg=0, robust=robust).fit()
+
+
 def _decomposed(series: Series) -> pa.Table:
     n = len(series.months)
-    found = STL(series.filled, period=PERIOD_MONTHS, seasonal=10 * n + 1, seasonal_deg=0, robust=True).fit()
+    found = _stl(without_events(series.filled), robust=True)
     missing = np.isnan(series.observed)
-    residual = np.where(missing, np.nan, found.resid)
+    residual = np.where(missing, np.nan, series.filled - found.trend - found.seasonal)
     deviation = np.abs(residual - np.nanmedian(residual))
     sigma = MAD_TO_SIGMA * np.nanmedian(deviation)
     # A series without any noise has no anomalies that could be scored

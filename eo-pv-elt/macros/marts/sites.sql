@@ -6,16 +6,24 @@
     part_of is null
 {%- endmacro %}
 
-{#- Sums over installations; ordered, because a floating-point sum depends on the order and a build should not. -#}
+{#-
+  A sum that does not depend on the order of its rows, as a build should not: of decimals, since floating-point sums do. Sorting
+  the rows of each group instead takes ten times as long. Femto-units are kept, and 10^23 units fit; made a double by who shows it.
+-#}
+{% macro exact_sum(column) -%}
+    coalesce(sum({{ column }}::decimal(38, 15)), 0)
+{%- endmacro %}
+
+{#- Sums over installations. -#}
 {% macro summed_sites() -%}
     count(*) as n_installations,
     count(*) filter (mount = 'rooftop') as n_rooftop,
     count(*) filter (mount = 'ground') as n_ground,
     count(*) filter (mount = 'canopy') as n_canopy,
     count(area_m2) as n_with_area,
-    coalesce(sum(area_m2 order by installation_id), 0) as area_m2,
+    {{ exact_sum("area_m2") }} as area_m2,
     count(capacity_mw) as n_with_capacity,
-    coalesce(sum(capacity_mw order by installation_id), 0) as capacity_mw
+    {{ exact_sum("capacity_mw") }} as capacity_mw
 {%- endmacro %}
 
 {#- What a cell of pv_h3 counts, and what it adds up besides: sums of its children. -#}

@@ -1,4 +1,4 @@
--- A coarser cell holds what its children hold, to the last site, and every resolution holds every site.
+-- A coarser cell holds what its children hold, to the last site and the last digits of amounts, and every resolution every site.
 with children as (
     select
         parent_cell as cell,
@@ -6,7 +6,7 @@ with children as (
         sum({{ column }}) as {{ column }},
         {%- endfor %}
         {%- for column in cell_amounts() %}
-        sum({{ column }} order by cell) as {{ column }},
+        {{ exact_sum(column) }}::double as {{ column }},
         {%- endfor %}
         min(first_installed_year) as first_installed_year,
         max(last_installed_year) as last_installed_year
@@ -32,8 +32,11 @@ select 'of children' as violation, cell::varchar as where_found
 from parents
 full join children using (cell)
 where false
-    {%- for column in cell_counts() + cell_amounts() + ["first_installed_year", "last_installed_year"] %}
+    {%- for column in cell_counts() + ["first_installed_year", "last_installed_year"] %}
     or parents.{{ column }} is distinct from children.{{ column }}
+    {%- endfor %}
+    {%- for column in cell_amounts() %}
+    or coalesce(abs(parents.{{ column }} - children.{{ column }}) > 1e-12 * parents.{{ column }}, true)
     {%- endfor %}
 
 union all

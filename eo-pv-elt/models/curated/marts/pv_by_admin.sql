@@ -120,15 +120,15 @@ select
     n_ground,
     n_canopy,
     n_with_area,
-    area_m2,
+    area_m2::double as area_m2,
     n_with_capacity,
-    capacity_mw,
+    capacity_mw::double as capacity_mw,
     -- what stands at the end of the year
     n_installations_cumulative::bigint as n_installations_cumulative,
-    area_m2_cumulative,
-    capacity_mw_cumulative,
+    area_m2_cumulative::double as area_m2_cumulative,
+    capacity_mw_cumulative::double as capacity_mw_cumulative,
     n_installations_cumulative / boundary_area_km2 as n_installations_per_km2,
-    area_m2_cumulative / 1e6 / boundary_area_km2 as area_share,
-    capacity_mw_cumulative / boundary_area_km2 as capacity_mw_per_km2
+    area_m2_cumulative::double / 1e6 / boundary_area_km2 as area_share,
+    capacity_mw_cumulative::double / boundary_area_km2 as capacity_mw_per_km2
 from cumulated
 left join boundaries using (area_id)

@@ -18,7 +18,7 @@ alone_r{{ finest }} as (
         {{ summed_sites() | indent(8) }},
         count(*) filter (geometry_kind = 'polygon') as n_polygons,
         count(*) filter (geometry_kind = 'point') as n_points,
-        sum(confidence order by installation_id) as n_installations_expected,
+        {{ exact_sum("confidence") }} as n_installations_expected,
         count(installed_year) as n_with_year,
         min(installed_year) as first_installed_year,
         max(installed_year) as last_installed_year
@@ -45,16 +45,16 @@ r{{ finest }} as (
 {% for resolution in range(finest - 1, coarsest - 1, -1) -%}
 r{{ resolution }} as (
     select
-        h3_cell_to_parent(children.cell, {{ resolution }}) as cell,
+        h3_cell_to_parent(cell, {{ resolution }}) as cell,
         {%- for column in cell_counts() %}
         sum({{ column }}) as {{ column }},
         {%- endfor %}
         {%- for column in cell_amounts() %}
-        sum({{ column }} order by children.cell) as {{ column }},
+        sum({{ column }}) as {{ column }},
         {%- endfor %}
         min(first_installed_year) as first_installed_year,
         max(last_installed_year) as last_installed_year
-    from r{{ resolution + 1 }} as children
+    from r{{ resolution + 1 }}
     group by 1
 ),
 
@@ -74,7 +74,7 @@ select
     h3_cell_area(cell, 'km^2') as cell_area_km2,
     -- how many
     n_installations::bigint as n_installations,
-    n_installations_expected,
+    n_installations_expected::double as n_installations_expected,
     n_rooftop::bigint as n_rooftop,
     n_ground::bigint as n_ground,
     n_canopy::bigint as n_canopy,
@@ -83,10 +83,10 @@ select
     n_parts::bigint as n_parts,
     -- how large
     n_with_area::bigint as n_with_area,
-    area_m2,
+    area_m2::double as area_m2,
     n_with_capacity::bigint as n_with_capacity,
-    capacity_mw,
-    capacity_mw / h3_cell_area(cell, 'km^2') as capacity_mw_per_km2,
+    capacity_mw::double as capacity_mw,
+    capacity_mw::double / h3_cell_area(cell, 'km^2') as capacity_mw_per_km2,
     -- since when
     n_with_year::bigint as n_with_year,
     first_installed_year,
