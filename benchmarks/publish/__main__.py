@@ -41,7 +41,7 @@ def main() -> None:
     out = console()
     facts = machine.facts()
     out.print(machine.line(facts), highlight=False)
-    found: dict[int, dict[str, Results]] = {}
+    found: dict[int, dict[ExportFormat, Results]] = {}
     for count in chosen.counts:
         home, parquet = given(count, chosen.cache.resolve())
         found[count] = {}
@@ -57,7 +57,7 @@ def main() -> None:
     exponents = _exponents(found)
     out.print(f"Growth exponents of our CPU seconds and added memory: {exponents}", highlight=False)
     measured = {
-        count: {kind: {way: asdict(one) for way, one in by.items()} for kind, by in kinds.items()}
+        count: {kind.value: {way: asdict(one) for way, one in by.items()} for kind, by in kinds.items()}
         for count, kinds in found.items()
     }
     store({"machine": facts, "exponents": exponents, "exports": measured}, chosen.output, out)
@@ -91,7 +91,7 @@ def run(way: str, kind: ExportFormat, home: Path, parquet: Path) -> Measurement:
         return in_child("benchmarks.publish.contenders", way, kind.value, str(home), str(parquet), str(file))
 
 
-def _table(count: int, found: dict[str, Results]) -> Table:
+def _table(count: int, found: dict[ExportFormat, Results]) -> Table:
     table = Table(title=f"{count:,} sites: seconds (of processor time), added MiB")
     for heading in ("format", *WAYS):
         table.add_column(heading, justify="left" if heading == "format" else "right")
@@ -100,17 +100,17 @@ def _table(count: int, found: dict[str, Results]) -> Table:
             f"{one.seconds:.2f} ({one.cpu_seconds:.2f}), {one.added_rss / MIB:,.0f}" if one is not None else "-"
             for one in map(results.get, WAYS)
         ]
-        table.add_row(kind, *cells)
+        table.add_row(kind.value, *cells)
     return table
 
 
-def _exponents(found: dict[int, dict[str, Results]]) -> dict[str, Any]:
+def _exponents(found: dict[int, dict[ExportFormat, Results]]) -> dict[str, Any]:
     """log(cost ratio) / log(row ratio) between the two greatest counts, by format."""
     measured = {}
     for less, more in list(pairwise(sorted(found)))[-1:]:
         for kind in found[more]:
             a, b = found[less][kind][OURS], found[more][kind][OURS]
-            measured[kind] = {
+            measured[kind.value] = {
                 "cpu_seconds": round(math.log(b.cpu_seconds / a.cpu_seconds) / math.log(more / less), 2),
                 "added_rss": round(math.log(b.added_rss / a.added_rss) / math.log(more / less), 2),
             }
