@@ -21,10 +21,9 @@ lint: ## Check style, types of imports, import direction and that the dbt projec
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
-	@for target in local dev prod motherduck; do \
-	  echo "dbt parse --target $$target"; \
-	  $(BIN)/dbt --quiet --warn-error parse --project-dir eo-pv-elt --profiles-dir . --target $$target --target-path $(CURDIR)/.venv/dbt/$$target --log-path $(CURDIR)/.venv/dbt || exit 1; \
-	done
+	@echo "dbt parse, in every target"
+	@printf '%s\n' local dev prod motherduck | xargs -P 2 -I TARGET $(BIN)/dbt --quiet --warn-error parse --project-dir eo-pv-elt --profiles-dir . \
+	  --target TARGET --target-path $(CURDIR)/.venv/dbt/TARGET --log-path $(CURDIR)/.venv/dbt/TARGET
 
 format: ## Format the code and fix what can be fixed
 	@.ci/setup dev

@@ -30,7 +30,8 @@ MIXED = "recorded_mixed"
 # items, sites, pairs: ../shared/mirror/README.md
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 # The mixed items hold some of the same collections, which would be chosen from, too
-ARGUMENTS = (*WITHOUT_TESTS, "--vars", json.dumps({"scene_catalogs": [*FILES]}))
+MODELS = ("--select", "+pv_scenes", "+pv_installation_observations")
+ARGUMENTS = (*MODELS, *WITHOUT_TESTS, "--vars", json.dumps({"scene_catalogs": [*FILES]}))
 COUNTS = {"recorded_sentinel_2": (1000, 160, 3_375), "recorded_landsat": (100, 92, 6_199)}
 
 

@@ -182,7 +182,7 @@ def test_a_resolution_that_broke_off_is_made_up_for(
 
 def test_other_weights_resolve_everything_again(second: ResolutionLake, tmp_path: Path) -> None:
     project = tmp_path / "project"
-    shutil.copytree(REPOSITORY_ROOT / "eo-pv-elt", project / "eo-pv-elt", ignore=shutil.ignore_patterns("target", "logs"))
+    shutil.copytree(REPOSITORY_ROOT / "eo-pv-elt", project / "eo-pv-elt", ignore=shutil.ignore_patterns("logs"))
     shutil.copy(REPOSITORY_ROOT / "profiles.yml", project)
     weights = project / "eo-pv-elt" / "seeds" / "match_weights.csv"
     text = weights.read_text(encoding="utf-8")

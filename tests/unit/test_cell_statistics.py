@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from dataflows.prepared.statistics import cell_statistics
 from dataflows.prepared.statistics.studied_cells import touching
 from dataflows.prepared.statistics.tables import area_statistics, hotspots
 
@@ -23,6 +24,16 @@ ISLET = h3.latlng_to_cell(60.0, -30.0, 5)
 
 NO_SITES = pa.table({"area": pa.array([], pa.string())})
 NO_AREAS = pa.table({"area": pa.array([], pa.string())})
+
+
+WINDOWS = 10_000
+
+
+@pytest.fixture(autouse=True)
+def _fewer_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P-values down to 2e-4 do for a few hundred cells."""
+    monkeypatch.setattr(cell_statistics, "RANDOM_WINDOWS", WINDOWS)
+    monkeypatch.setattr(cell_statistics, "SHUFFLED_AT_ONCE", 10 * WINDOWS)
 
 
 def study(cells: list[int], counts: list[int], area: str = "DEU", **settings) -> pa.Table:
@@ -135,7 +146,9 @@ def test_hot_and_cold_spots_keep_the_false_discovery_rate() -> None:
     false = hot - set(h3.grid_disk(CENTRE, 4)) | cold - set(h3.grid_disk(elsewhere, 4))
     assert len(false) <= 0.05 * len(hot | cold)
     p = found["p_value"].astype(float)
-    np.testing.assert_allclose(p, 2 * stats.norm.sf(np.abs(found["gi_star_z"].astype(float))))
+    # Of so much PV, sums of seven cells are nearly normally distributed
+    z = np.abs(found["gi_star_z"].astype(float))
+    np.testing.assert_allclose(p[z < 2], 2 * stats.norm.sf(z[z < 2]), atol=0.06)
     # esda's own threshold decides alike
     assert set(found["cell"][p <= esda.fdr(p, 0.05)].tolist()) == hot | cold
 
@@ -151,10 +164,26 @@ def test_what_is_random_has_no_hot_spots() -> None:
     assert moran["p_simulated"] > 0.05
 
 
-def test_q_values_are_those_of_statsmodels_and_few_maps_without_spots_have_any() -> None:
+def test_p_values_are_those_of_drawing_without_replacement() -> None:
+    cells = sorted(h3.grid_disk(CENTRE, 4))
+    counts = (np.random.default_rng(5).random(len(cells)) < 0.25).astype(int)
+    counts[np.isin(cells, h3.grid_disk(CENTRE, 1))] = 1
+    found = of_counts(hotspots(study(cells, counts.tolist())))
+    size = found["n_neighbours"] + 1
+    sums = counts + weights(cells) @ counts
+    chance = stats.hypergeom(len(cells), counts.sum(), size)
+    expected = np.minimum(1, 2 * np.minimum(chance.sf(sums - 1), chance.cdf(sums)))
+    error = 2 * 5 * np.sqrt(expected / 2 * (1 - expected / 2) / WINDOWS) + 4 / WINDOWS  # five standard errors
+    assert (np.abs(found["p_value"].astype(float) - expected) <= error).all()
+    assert expected.min() < 0.05
+
+
+# Sites a cell; where they are few, p-values of Gi*'s z-score would find spots in nearly every map
+@pytest.mark.parametrize("density", [50, 1, 0.1])
+def test_q_values_are_those_of_statsmodels_and_few_maps_without_spots_have_any(density: float) -> None:
     cells = sorted(h3.grid_disk(CENTRE, 7))
     random = np.random.default_rng(11)
-    maps = random.multinomial(50 * len(cells), np.full(len(cells), 1 / len(cells)), 60)
+    maps = random.multinomial(round(density * len(cells)), np.full(len(cells), 1 / len(cells)), 60)
     tables = [study(cells, counts.tolist(), area=f"{number:02}") for number, counts in enumerate(maps)]
     found = hotspots(pa.concat_tables(tables)).to_pandas().query("measure == 'n_installations_per_km2'")
     for _, one in found.groupby("area"):
@@ -165,8 +194,8 @@ def test_q_values_are_those_of_statsmodels_and_few_maps_without_spots_have_any()
     with_a_spot = found.groupby("area")["class"].apply(lambda kinds: (kinds != "none").any())
     assert len(with_a_spot) == 60
     assert with_a_spot.sum() <= 8
-    # Without the adjustment, there would be some in every map
-    assert (found.p_value <= 0.05).groupby(found.area).any().all()
+    # Without the adjustment, there would be some in nearly every map
+    assert (found.p_value <= 0.05).groupby(found.area).any().mean() > 0.6
 
 
 def test_a_cell_alone_has_no_local_statistic() -> None:
