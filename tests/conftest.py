@@ -17,6 +17,12 @@ hypothesis.settings.load_profile("untimed")
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What tests of a file share is made once: in one of pytest's processes, unless the tests say otherwise."""
+    if "unit" not in item.path.parts and item.get_closest_marker("xdist_group") is None:
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(autouse=True)
 def _only_the_settings_of_the_test(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("EOPV_") and name != "EOPV_TEST_MIRROR"]:

@@ -58,6 +58,6 @@ def test_plain_dbt_says_that_a_lake_is_empty_and_builds_one_that_is_not(sample_w
         check=False,
     )
     assert ingested.returncode == 0
-    done = dbt("build", "--select", "+pv_installations", folder=tmp_path)
+    done = dbt("build", "--select", "+pv_observations", "--indirect-selection", "buildable", folder=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ERROR=0" in done.stdout
