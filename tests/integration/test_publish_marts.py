@@ -183,7 +183,7 @@ def small(tmp_path: Path) -> Settings:
                 "INSERT INTO lake.curated.pv_observations VALUES (?, ?, 'x', ?)",
                 [f"o-{name}", dataset, "yes" if dataset == "free" else "no"],
             )
-        context_landing.ensure_tables(con)
+        context_landing.VERSIONS.ensure(con)
         con.execute(
             "INSERT INTO lake.landing.context_versions (context, title, url, citation, licence, commercial_use, ingested_at)"
             " VALUES ('overture_building', 'Buildings', 'x', 'x', 'x', 'no', '2026-01-01')"
