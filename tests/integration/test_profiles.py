@@ -17,11 +17,15 @@ PROD = {
 }
 
 
-def dbt(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def dbt(*arguments: str, folder: Path, target: str = "local", **environment: str) -> subprocess.CompletedProcess[str]:
+    # As 'make lint' left it; dbt parses where it is not there, or is of other files
+    parsed = ROOT / ".venv" / "dbt" / target / "partial_parse.msgpack"
     return subprocess.run(
         [
             *(str(Path(sys.executable).with_name("dbt")), *arguments),
             *("--project-dir", "eo-pv-elt", "--profiles-dir", "."),
+            *("--target", target),
+            *(("--partial-parse-file-path", str(parsed)) if parsed.exists() else ()),
             *("--target-path", str(folder / "target"), "--log-path", str(folder / "logs")),
         ],
         cwd=ROOT,
@@ -33,7 +37,7 @@ def dbt(*arguments: str, folder: Path, **environment: str) -> subprocess.Complet
 
 
 def test_the_motherduck_profile_compiles_every_model_without_a_connection(tmp_path):
-    done = dbt("compile", "--target", "motherduck", "--no-introspect", "--no-populate-cache", folder=tmp_path, **PROD)
+    done = dbt("compile", "--no-introspect", "--no-populate-cache", target="motherduck", folder=tmp_path, **PROD)
     assert done.returncode == 0, done.stdout + done.stderr
     compiled = {path.stem for path in (tmp_path / "target" / "compiled").rglob("models/**/*.sql")}
     models = {path.stem for path in (ROOT / "eo-pv-elt" / "models").rglob("*.sql")}
