@@ -13,7 +13,6 @@ from dataflows.raw.ingest import DatasetOutcome, Options
 from dataflows.raw.ingest_run import ingest
 from db.settings import Settings
 
-
 # A minute of permutations, which no test reads: their tests are of made patterns
 WITHOUT_STATISTICS = ("--exclude", "prep_study_areas+", "prep_study_sites+", "prep_study_cells+")
 
