@@ -165,26 +165,34 @@ class Bucket:
         return content
 
 
-class _Ranges(io.RawIOBase):
-    """What pyarrow needs of a file."""
+class SeekableObject(io.RawIOBase):
+    """A file in a bucket that is read from where one is: the base of what libraries take for a file."""
 
     def __init__(self, bucket: Bucket, file: StoredFile) -> None:
         super().__init__()
         self._bucket, self._file, self._position = bucket, file, 0
 
     def readable(self) -> bool:
+        """It can be read."""
         return True
 
     def seekable(self) -> bool:
+        """In any order."""
         return True
 
     def tell(self) -> int:
+        """Where the next byte is read, from the start of the file."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go somewhere else, as in any file."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
         self._position = start + offset
         return self._position
+
+
+class _Ranges(SeekableObject):
+    """What pyarrow needs of a file."""
 
     def read(self, size: int = -1) -> bytes:
         left = max(0, self._file.size - self._position)

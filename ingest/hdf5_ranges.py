@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,34 +9,19 @@ from contextlib import contextmanager
 import h5py
 
 from db.errors import EopvError, ReadError
-from ingest.bucket import Bucket, StoredFile
+from ingest.bucket import Bucket, SeekableObject, StoredFile
 
 BLOCK_BYTES = 1 << 16
 """Headers and indices of HDF5 are read a few bytes at a time; one request of this size holds many of them."""
 BLOCKS = 256
 
 
-class _Blocks(io.RawIOBase):
-    """A file in a bucket: small reads through blocks that are kept, large ones as they are."""
+class _Blocks(SeekableObject):
+    """Small reads through blocks that are kept, large ones as they are."""
 
     def __init__(self, bucket: Bucket, file: StoredFile) -> None:
-        super().__init__()
-        self._bucket, self._file, self._position = bucket, file, 0
+        super().__init__(bucket, file)
         self._kept: OrderedDict[int, bytes] = OrderedDict()
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._position
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._file.size}[whence]
-        self._position = start + offset
-        return self._position
 
     def readinto(self, buffer) -> int:
         target = memoryview(buffer).cast("B")

@@ -25,6 +25,8 @@ CELLS, POINTS = (1_000, 10_000, 50_000), (500, 2_000, 5_000)
 MAPS, MAP_CELLS, RATE = 200, 1_000, 0.05
 # Mean sites of a cell: dense, as in the sample, and as rare as PV is in most countries' cells
 MEANS = (100.0, 10.0, 1.0, 0.1)
+# The one that varies
+MEASURE = "n_installations_per_km2"
 # Relative; sums of other orders
 SAME = 1e-9
 
@@ -84,7 +86,8 @@ def null(out: Console) -> dict[str, Any]:
         # A fixed number of sites in cells of equal size: uniform in space
         drawn = random.multinomial(round(mean * len(cells_of_map)), np.full(len(cells_of_map), 1 / len(cells_of_map)), MAPS)
         maps = [study(cells_of_map, sites, area=f"{number:03}", rate=RATE) for number, sites in enumerate(drawn)]
-        spots = hotspots(pa.concat_tables(maps)).to_pandas().query("measure == @MEASURE")
+        spots = hotspots(pa.concat_tables(maps)).to_pandas()
+        spots = spots[spots["measure"] == MEASURE]
         by_map = spots.groupby("area")
         called = spots["class"] != "none"
         p, q = spots["p_value"].to_numpy(), spots["q_value"].to_numpy()
