@@ -138,7 +138,7 @@ def _chances(
     least = 1e-9 * np.abs(values).max()
     of_size = {int(size): np.flatnonzero(sizes == size) for size in np.unique(sizes)}
     drawn = dict.fromkeys(of_size, 0)
-    above, below, simulations = np.zeros((3, len(sums)))
+    above, below = np.zeros((2, len(sums)))
     rows = max(1, SHUFFLED_AT_ONCE // len(values))
     while any(number < RANDOM_WINDOWS for number in drawn.values()):
         dealt = random.permuted(np.broadcast_to(values, (rows, len(values))), axis=1)
@@ -147,9 +147,8 @@ def _chances(
             simulated = np.sort(windows.sum(axis=1))
             above[cells] += len(simulated) - np.searchsorted(simulated, sums[cells] - least, side="left")
             below[cells] += np.searchsorted(simulated, sums[cells] + least, side="right")
-            simulations[cells] += len(simulated)
             drawn[size] += len(simulated)
-    return np.minimum(1, 2 * (1 + np.minimum(above, below)) / (1 + simulations))
+    return np.minimum(1, 2 * (1 + np.minimum(above, below)) / (1 + RANDOM_WINDOWS))
 
 
 def _classes(z: NDArray[np.float64], q: NDArray[np.float64], rate: float) -> NDArray[np.str_]:
