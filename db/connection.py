@@ -16,7 +16,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 from db import convex_overlap, covered_points, h3_functions, shares_in_order
 from db.allocator import return_freed_memory
 from db.errors import LakeError, LakeLockedError, LakeNotFoundError, SettingsError, SnapshotNotFoundError
-from db.extensions import ALWAYS, REMOTE, load_extensions
+from db.extensions import ALWAYS, REMOTE, TRUST_WHEELS, load_extensions
 from db.settings import Settings, Target, settings
 from db.sql import literal
 
@@ -55,7 +55,7 @@ def connect(*, read_only: bool = False, as_of: AsOf | None = None, lake: Setting
         LakeError: the catalog or the data store cannot be reached.
     """
     lake = lake or settings()
-    con = duckdb.connect(":memory:", config=engine_config(lake))
+    con = duckdb.connect(":memory:", config=engine_config(lake) | TRUST_WHEELS)
     try:
         prepare(con, lake)
         attach(con, lake, read_only=read_only, as_of=as_of)
@@ -82,7 +82,6 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     return_freed_memory()
     # It would stand in the middle of results on standard output
     con.execute("SET enable_progress_bar = false")
-    # Each takes DuckDB a tenth of a second, most of it for the check of its signature
     load_extensions(con, ALWAYS if lake.target is Target.LOCAL else (*ALWAYS, *REMOTE))
     con.execute("SET GLOBAL geometry_always_xy = true")
     con.execute("SET GLOBAL TimeZone = 'UTC'")

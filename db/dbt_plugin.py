@@ -8,6 +8,7 @@ import duckdb
 from dbt.adapters.duckdb.plugins import BasePlugin
 
 from db.connection import attach, engine_config, prepare
+from db.extensions import TRUST_WHEELS
 from db.settings import Settings, Target, load_settings, settings
 
 
@@ -30,7 +31,10 @@ class Plugin(BasePlugin):
     def update_connection_config(self, creds: Any, config: dict[str, Any]) -> None:
         """Add the engine's options, and MotherDuck's token where it is used."""
         config.update(engine_config(self.lake))
-        if self.motherduck and self.lake.motherduck_token is not None:
+        if not self.motherduck:
+            # MotherDuck's own extension comes from its servers before others are loaded
+            config.update(TRUST_WHEELS)
+        elif self.lake.motherduck_token is not None:
             config["motherduck_token"] = self.lake.motherduck_token.get_secret_value()
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:

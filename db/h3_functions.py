@@ -251,6 +251,7 @@ def _table() -> dict[str, _Function]:
 # A module constant, because DuckDB keeps bare pointers to the functions and drops its references with the cursor that
 # registered them, while the instance lives on
 FUNCTIONS = _table()
+LAST = next(reversed(FUNCTIONS))
 
 
 def _load_installed_extension(con: duckdb.DuckDBPyConnection) -> bool:
@@ -280,10 +281,11 @@ def register(con: duckdb.DuckDBPyConnection) -> str:
     with _registration:
         if _load_installed_extension(con):
             return "extension"
-        catalog = con.execute("SELECT function_name FROM duckdb_functions() WHERE function_name LIKE 'h3\\_%' ESCAPE '\\'")
-        present = {name for (name,) in catalog.fetchall()}
-        for name, function in FUNCTIONS.items():
-            if name not in present:
+        try:
+            con.execute(f"SELECT {LAST}(NULL, NULL)")
+        except duckdb.CatalogException:
+            # They come and go together; to look each up among DuckDB's thousands takes longer than to register all
+            for name, function in FUNCTIONS.items():
                 con.create_function(
                     name, function.evaluate, list(function.parameters), function.returns, type="arrow", null_handling="special"
                 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import hypothesis
@@ -21,6 +22,12 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """What tests of a file share is made once: in one of pytest's processes, unless the tests say otherwise."""
     if "unit" not in item.path.parts and item.get_closest_marker("xdist_group") is None:
         item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """A process more than there are processors: tests wait for servers, for other processes and for the disk."""
+    return (yield) + 1
 
 
 @pytest.fixture(autouse=True)

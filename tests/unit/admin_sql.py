@@ -16,7 +16,7 @@ from resolution_sql import Project
 from dataflows.elt import PROJECT_DIR
 from dataflows.prepared.locate import cover, nearby
 from db import covered_points
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 METHODS = ("h3", "spatial_join")
 # What points are filed under: finer than any cell of a cover
@@ -49,7 +49,7 @@ class Areas:
 
     def __init__(self) -> None:
         self.project = Project("admin", "context", exceptions=_Exceptions)
-        self.con = duckdb.connect(config={"threads": "2"})
+        self.con = duckdb.connect(config={"threads": "2", **TRUST_WHEELS})
         load_extensions(self.con, ("spatial",))
         covered_points.register(self.con)
         seed = str(PROJECT_DIR / "seeds" / "countries.csv")

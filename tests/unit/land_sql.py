@@ -16,7 +16,7 @@ from resolution_sql import Project, cut_at_antimeridian, degrees_from, id_of
 
 from dataflows.elt import PROJECT_DIR
 from db import convex_overlap, h3_functions, shares_in_order
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 LON, LAT = 10.0, 50.0
 LANDED_AT = datetime(2026, 11, 1, tzinfo=UTC)
@@ -95,7 +95,7 @@ class Land:
 
     def __init__(self) -> None:
         self.project = Project("resolution", "scenes", "context", landed=lambda name: name)
-        self.con = duckdb.connect(config={"threads": "2"})
+        self.con = duckdb.connect(config={"threads": "2", **TRUST_WHEELS})
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
         h3_functions.register(self.con)

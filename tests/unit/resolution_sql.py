@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from dataflows.elt import PROJECT_DIR
 from db import convex_overlap, h3_functions
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 GEOD = pyproj.Geod(ellps="WGS84")
 WORLD = shapely.box(-180, -90, 180, 90)
@@ -192,7 +192,7 @@ class Resolution:
 
     def __init__(self) -> None:
         self.project = Project()
-        self.con = duckdb.connect(config={"threads": "2"})
+        self.con = duckdb.connect(config={"threads": "2", **TRUST_WHEELS})
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
         h3_functions.register(self.con)

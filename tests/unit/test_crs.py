@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from dataflows.raw import crs
 from db.errors import CrsError
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 # CRS → an area of use (west, south, east, north) that stays clear of its edges
 PROJECTED = {
@@ -30,7 +30,7 @@ TOLERANCE_DEG = 2e-8
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as con:
+    with duckdb.connect(config=TRUST_WHEELS) as con:
         load_extensions(con)
         con.execute("SET geometry_always_xy = true")
         yield con

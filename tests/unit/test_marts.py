@@ -16,7 +16,7 @@ from resolution_sql import Project
 
 from dataflows.elt import PROJECT_DIR
 from db import h3_functions
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 MODELS = PROJECT_DIR / "models" / "curated" / "marts"
 PROJECT = Project("marts")
@@ -62,7 +62,7 @@ SITES = st.lists(
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(config={"threads": 2}) as con:
+    with duckdb.connect(config={"threads": "2", **TRUST_WHEELS}) as con:
         load_extensions(con, ("spatial",))
         h3_functions.register(con)
         con.execute("CREATE TABLE stg_admin_areas (area_id VARCHAR, geometry GEOMETRY)")

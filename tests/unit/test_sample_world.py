@@ -22,6 +22,7 @@ from dataflows.sample import SampleWorld, generate
 from dataflows.sample.observation import MIN_OVERLAP
 from dataflows.sample.views import VIEWS
 from db.errors import SettingsError
+from db.extensions import TRUST_WHEELS, load_extensions
 from ingest.manifest import load_manifest
 
 UFZ, GMSEUS, INDIA, DUNNETT, USPVDB, GPPD, BRADBURY = (view.key for view in VIEWS)
@@ -176,11 +177,9 @@ def test_truth_agrees_with_the_file_row_by_row(world, key):
 
 @pytest.mark.parametrize("key", VIEW)
 def test_duckdb_reads_as_many_rows(world, key):
-    duckdb_extensions = pytest.importorskip("duckdb_extensions")
     path = str(world.folder / key / VIEW[key].file)
-    with duckdb.connect() as connection:
-        duckdb_extensions.import_extension("spatial", con=connection)
-        connection.execute("LOAD spatial")
+    with duckdb.connect(config=TRUST_WHEELS) as connection:
+        load_extensions(connection, ("spatial",))
         reader = "ST_Read(?)" if key in POLYGONS else "read_csv(?)" if key in CSVS else "read_parquet(?)"
         read = connection.execute(f"SELECT count(*) FROM {reader}", [f"/vsizip/{path}" if key == UFZ else path]).fetchone()
     assert read == (world.datasets[key].rows,)

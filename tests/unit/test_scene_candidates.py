@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from resolution_sql import GEOD, Project, cut_at_antimeridian, one_ring
 
 from dataflows.elt import PROJECT_DIR
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 MODELS = {name: PROJECT_DIR / "models" / layer / "scenes" / f"{name}.sql" for layer, name in (
     ("staging", "stg_stac_items"), ("prepared", "prep_scene_candidates")
@@ -29,7 +29,7 @@ class Scenes:
     def __init__(self) -> None:
         project = Project("scenes")
         self.sql = {name: project.render(file.read_text(encoding="utf-8")) for name, file in MODELS.items()}
-        self.con = duckdb.connect(config={"threads": "2"})
+        self.con = duckdb.connect(config={"threads": "2", **TRUST_WHEELS})
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
         self.con.execute("SET TimeZone = 'UTC'")

@@ -11,7 +11,7 @@ from resolution_sql import Project
 
 from dataflows.elt import PROJECT_DIR
 from db import h3_functions
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 MODELS = PROJECT_DIR / "models" / "prepared" / "statistics"
 
@@ -31,7 +31,7 @@ PROJECT = Project("marts", exceptions=Exceptions)
 
 @pytest.fixture(scope="module")
 def con():
-    with duckdb.connect(config={"threads": 1}) as con:
+    with duckdb.connect(config={"threads": "1", **TRUST_WHEELS}) as con:
         load_extensions(con, ("spatial",))
         con.execute("SET geometry_always_xy = true")
         h3_functions.register(con)

@@ -10,12 +10,12 @@ from hamilton.function_modifiers import check_output_custom
 from dataflows.raw.layer import LazyTable
 from dataflows.raw.validators import HasColumns
 from dataflows.run import build_driver
-from db.extensions import load_extensions
+from db.extensions import TRUST_WHEELS, load_extensions
 
 
 @pytest.fixture(scope="module")
 def con():
-    with duckdb.connect() as con:
+    with duckdb.connect(config=TRUST_WHEELS) as con:
         load_extensions(con)
         yield con
 
