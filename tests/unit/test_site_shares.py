@@ -102,12 +102,14 @@ def test_shares_add_up_and_know_nothing_of_parts_and_orders(land: Land, given_ar
     assert all(share <= 1 + 1e-9 for share in total.values())
 
     halves = []
-    for *place, kind, rank in given_areas:
-        east, north, width, height = place
-        cut = width * random.uniform(0.2, 0.8)
+    for area in areas:
+        west, east, north_east, north_west = shapely.get_coordinates(area["geometry"])[:4]
+        # Edges are straight in degrees, and so are they cut: half a kilometre bends by centimetres in metres
+        at = random.uniform(0.2, 0.8)
+        south, north = west + at * (east - west), north_west + at * (north_east - north_west)
         halves += [
-            ranked(box(east, north, cut, height), kind, rank),
-            ranked(box(east + cut, north, width - cut, height), kind, rank),
+            {**area, "geometry": shapely.Polygon([west, south, north, north_west])},
+            {**area, "geometry": shapely.Polygon([south, east, north_east, north])},
         ]
     random.shuffle(halves)
     in_parts = land.shares(halves)
