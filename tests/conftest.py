@@ -11,8 +11,11 @@ import pytest
 
 from db.settings import Settings, using
 
-# How long an example takes depends on what else the machine does; speed is measured in benchmarks/
-hypothesis.settings.register_profile("untimed", deadline=None)
+# How long an example takes depends on what else the machine does; speed is measured in benchmarks/. In CI examples are
+# hypothesis' profile "ci": the same each time, so that what it finds on a desk fails no other change.
+hypothesis.settings.register_profile(
+    "untimed", hypothesis.settings.get_profile(hypothesis.settings.get_current_profile_name()), deadline=None
+)
 hypothesis.settings.load_profile("untimed")
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[1]
