@@ -15,6 +15,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
 from db import convex_overlap, covered_points, h3_functions, shares_in_order
 from db.allocator import return_freed_memory
+from db.arrow_functions import provide
 from db.errors import LakeError, LakeLockedError, LakeNotFoundError, SettingsError, SnapshotNotFoundError
 from db.extensions import ALWAYS, REMOTE, TRUST_WHEELS, load_extensions
 from db.settings import Settings, Target, settings
@@ -87,9 +88,7 @@ def prepare(con: duckdb.DuckDBPyConnection, lake: Settings) -> None:
     con.execute("SET GLOBAL TimeZone = 'UTC'")
     con.execute(f"SET GLOBAL ducklake_max_retry_count = {COMMIT_RETRIES}")
     h3_functions.register(con)
-    convex_overlap.register(con)
-    covered_points.register(con)
-    shares_in_order.register(con)
+    provide(con, convex_overlap.FUNCTIONS | covered_points.FUNCTIONS | shares_in_order.FUNCTIONS)
     _create_secrets(con, lake)
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from duckdb import sqltypes as sql
 from numpy.typing import NDArray
+
+from db.arrow_functions import ArrowFunction
 
 NAME = "convex_intersection_area"
 
@@ -177,15 +178,4 @@ def _sum(rows: Floats) -> Floats:
     return total
 
 
-def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the function callable on this connection and on every other one of the same DuckDB instance.
-
-    Args:
-        con: an open connection or cursor, outside a transaction.
-    """
-    try:
-        con.execute(f"SELECT {NAME}(NULL, NULL)")
-    except duckdb.CatalogException:
-        con.create_function(
-            NAME, convex_intersection_area, [sql.BLOB, sql.BLOB], sql.DOUBLE, type="arrow", null_handling="special"
-        )
+FUNCTIONS = {NAME: ArrowFunction(convex_intersection_area, (sql.BLOB, sql.BLOB), sql.DOUBLE)}

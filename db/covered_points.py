@@ -14,6 +14,8 @@ import pyarrow as pa
 import shapely
 from duckdb import sqltypes as sql
 
+from db.arrow_functions import ArrowFunction
+
 NAME = "covered_points"
 
 
@@ -54,14 +56,5 @@ def _lists(column: pa.ChunkedArray) -> list[np.ndarray | None]:
     ]
 
 
-def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the function callable on this connection and on every other one of the same DuckDB instance.
-
-    Args:
-        con: an open connection or cursor, outside a transaction.
-    """
-    try:
-        con.execute(f"SELECT {NAME}(NULL, NULL, NULL)")
-    except duckdb.CatalogException:
-        doubles, booleans = duckdb.list_type(sql.DOUBLE), duckdb.list_type(sql.BOOLEAN)
-        con.create_function(NAME, covered_points, [sql.BLOB, doubles, doubles], booleans, type="arrow", null_handling="special")
+_DOUBLES, _BOOLEANS = duckdb.list_type(sql.DOUBLE), duckdb.list_type(sql.BOOLEAN)
+FUNCTIONS = {NAME: ArrowFunction(covered_points, (sql.BLOB, _DOUBLES, _DOUBLES), _BOOLEANS)}

@@ -21,11 +21,10 @@ What a query sees:
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from inspect import Parameter, Signature
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any
 
 import duckdb
 import h3.api.basic_int as h3
@@ -36,10 +35,9 @@ import shapely
 from duckdb import sqltypes as sql
 from h3 import H3BaseException
 
-log = logging.getLogger(__name__)
+from db.arrow_functions import ArrowFunction, provide
 
-# Functions live in DuckDB's system catalog, one an instance: two threads must not both find a name missing and add it.
-_registration = threading.Lock()
+log = logging.getLogger(__name__)
 
 CELLS = duckdb.list_type(sql.UBIGINT)
 STRINGS = duckdb.list_type(sql.VARCHAR)
@@ -65,14 +63,6 @@ _CONTAINMENT = {
     "CONTAINMENT_OVERLAPPING": "overlap",
     "CONTAINMENT_OVERLAPPING_BBOX": "bbox_overlap",
 }
-
-
-class _Function(NamedTuple):
-    """A SQL function: its Arrow implementation and its signature."""
-
-    evaluate: Callable[..., pa.Array]
-    parameters: tuple[Any, ...]
-    returns: Any
 
 
 def _rowwise(scalar: Callable[..., Any], parameters: tuple[Any, ...], returns: Any) -> Callable[..., pa.Array]:
@@ -188,7 +178,7 @@ def _as_strings(scalar: Callable[..., list[int]]) -> Callable[..., list[str]]:
     return lambda *arguments: [h3.int_to_str(cell) for cell in scalar(*arguments)]
 
 
-def _table() -> dict[str, _Function]:
+def _table() -> dict[str, ArrowFunction]:
     cell, res, text = sql.UBIGINT, sql.INTEGER, sql.VARCHAR
     degrees = sql.DOUBLE
     rowwise: dict[str, tuple[Callable[..., Any], tuple[Any, ...], Any]] = {
@@ -243,15 +233,12 @@ def _table() -> dict[str, _Function]:
     for name, (scalar, parameters) in polygons.items():
         rowwise[name] = (scalar, parameters, CELLS)
         rowwise[f"{name}_string"] = (_as_strings(scalar), parameters, STRINGS)
-    table = {name: _Function(_rowwise(*row), *row[1:]) for name, row in rowwise.items()}
-    table["h3_grid_disk"] = _Function(_grid_disk, (cell, sql.INTEGER), CELLS)
+    table = {name: ArrowFunction(_rowwise(*row), *row[1:]) for name, row in rowwise.items()}
+    table["h3_grid_disk"] = ArrowFunction(_grid_disk, (cell, sql.INTEGER), CELLS)
     return table
 
 
-# A module constant, because DuckDB keeps bare pointers to the functions and drops its references with the cursor that
-# registered them, while the instance lives on
 FUNCTIONS = _table()
-LAST = next(reversed(FUNCTIONS))
 
 
 def _load_installed_extension(con: duckdb.DuckDBPyConnection) -> bool:
@@ -278,15 +265,7 @@ def register(con: duckdb.DuckDBPyConnection) -> str:
     Returns:
         ``"extension"`` where the community extension was loaded, ``"arrow"`` where the functions of this module serve.
     """
-    with _registration:
-        if _load_installed_extension(con):
-            return "extension"
-        try:
-            con.execute(f"SELECT {LAST}(NULL, NULL)")
-        except duckdb.CatalogException:
-            # They come and go together; to look each up among DuckDB's thousands takes longer than to register all
-            for name, function in FUNCTIONS.items():
-                con.create_function(
-                    name, function.evaluate, list(function.parameters), function.returns, type="arrow", null_handling="special"
-                )
+    if _load_installed_extension(con):
+        return "extension"
+    provide(con, FUNCTIONS)
     return "arrow"

@@ -17,6 +17,7 @@ import shapely
 from duckdb import sqltypes as sql
 from numpy.typing import NDArray
 
+from db.arrow_functions import ArrowFunction
 from db.convex_overlap import Rings, common_areas
 
 NAME = "shares_in_order"
@@ -208,14 +209,5 @@ def _combined(column: pa.ChunkedArray) -> pa.ListArray:
     return combined if isinstance(combined, pa.ListArray) else combined.chunk(0)
 
 
-def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Make the function callable on this connection and on every other one of the same DuckDB instance.
-
-    Args:
-        con: an open connection or cursor, outside a transaction.
-    """
-    try:
-        con.execute(f"SELECT {NAME}(NULL, NULL, NULL)")
-    except duckdb.CatalogException:
-        blobs, doubles = duckdb.list_type(sql.BLOB), duckdb.list_type(sql.DOUBLE)
-        con.create_function(NAME, shares_in_order, [sql.BLOB, blobs, doubles], doubles, type="arrow", null_handling="special")
+_BLOBS, _DOUBLES = duckdb.list_type(sql.BLOB), duckdb.list_type(sql.DOUBLE)
+FUNCTIONS = {NAME: ArrowFunction(shares_in_order, (sql.BLOB, _BLOBS, _DOUBLES), _DOUBLES)}

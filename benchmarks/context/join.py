@@ -21,6 +21,7 @@ from h3ronpy.vector import coordinates_to_cells
 
 from benchmarks.measuring import measure
 from db import covered_points
+from db.arrow_functions import provide
 from db.extensions import load_extensions
 
 OURS, INDEXING = "ours: H3, cells stored", "ours: H3, indexing too"
@@ -43,7 +44,7 @@ class Contender:
         # Extensions and functions count as imports, which are measured of none
         self._con = duckdb.connect()
         load_extensions(self._con, ("spatial",))
-        covered_points.register(self._con)
+        provide(self._con, covered_points.FUNCTIONS)
 
     def by_h3(self, *, indexing: bool) -> None:
         """Our macro, after the points have been filed under their cells, or with the cells of their file."""

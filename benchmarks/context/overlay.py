@@ -28,6 +28,7 @@ from benchmarks.measuring import Measurement, in_child, least_disturbed, measure
 from benchmarks.reporting import MIB
 from dataflows.elt import PROJECT_DIR
 from db import convex_overlap, shares_in_order
+from db.arrow_functions import provide
 from db.extensions import load_extensions
 from db.settings import REPOSITORY_ROOT, using
 
@@ -52,8 +53,8 @@ def engine() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     load_extensions(con, ("spatial",))
     con.execute("SET geometry_always_xy = true")
-    convex_overlap.register(con)
-    shares_in_order.register(con)
+    provide(con, convex_overlap.FUNCTIONS)
+    provide(con, shares_in_order.FUNCTIONS)
     return con
 
 

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import threading
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import shapely
 from duckdb import sqltypes
 
+from db.arrow_functions import ArrowFunction
 from ingest.antimeridian import HALF_DEG, WORLD_DEG, within_the_world
 
 log = logging.getLogger(__name__)
 
 FUNCTION = "eopv_cut_at_antimeridian"
-
-_registration = threading.Lock()
 
 
 def cut(geometry: shapely.Geometry) -> shapely.Geometry:
@@ -56,12 +53,7 @@ def _cut_all(wkb: pa.ChunkedArray) -> pa.Array:
     return pa.array([None if shape is None else shapely.to_wkb(shape) for shape in shapes], type=pa.binary())
 
 
-def register(con: duckdb.DuckDBPyConnection) -> None:
-    """Make :func:`cut` callable in SQL, from WKB to WKB."""
-    with _registration:
-        known = con.execute("SELECT 1 FROM duckdb_functions() WHERE function_name = ?", [FUNCTION]).fetchone()
-        if known is None:
-            con.create_function(FUNCTION, _cut_all, [sqltypes.BLOB], sqltypes.BLOB, type="arrow", null_handling="special")
+FUNCTIONS = {FUNCTION: ArrowFunction(_cut_all, (sqltypes.BLOB,), sqltypes.BLOB)}
 
 
 def expression(geometry: str) -> str:

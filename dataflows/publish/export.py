@@ -15,6 +15,7 @@ from dataflows.publish.formats import SUFFIXES, ExportFormat, attribute_sql, geo
 from dataflows.publish.source import Column, Source, find
 from dataflows.publish.writers import DEFAULT_MAXZOOM, DEFAULT_MINZOOM, GREATEST_ZOOM, Query, shapes, write
 from db import connect
+from db.arrow_functions import provide
 from db.connection import AsOf
 from db.errors import PublishError
 from db.query import refused
@@ -85,7 +86,7 @@ def export(request: Request, lake: Settings) -> Exported:
         )
     made = aggregates.recipe(request.table, lake) if request.commercial else None
     with connect(read_only=True, as_of=request.as_of, lake=lake) as con:
-        cutting.register(con)
+        provide(con, cutting.FUNCTIONS)
         con.execute("BEGIN")
         try:
             return _exported(con, request, lake, made)

@@ -11,6 +11,7 @@ import shapely
 from numpy.typing import NDArray
 
 from dataflows.publish import cutting
+from db.arrow_functions import provide
 from db.lake import has_table
 
 # Vertices of all boundaries together, in a picture or a page
@@ -45,7 +46,7 @@ def resolutions(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
 
 def cells(con: duckdb.DuckDBPyConnection, resolution: int) -> Cells:
     """The cells of one resolution of ``curated.pv_h3`` with sites; those that hold parts of sites only are left out."""
-    cutting.register(con)
+    provide(con, cutting.FUNCTIONS)
     outline = cutting.expression("ST_GeomFromWKB(h3_cell_to_boundary_wkb(cell))")
     table = con.execute(
         f"""

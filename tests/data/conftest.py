@@ -1,4 +1,4 @@
-"""One lake with the whole mirror, ingested and built once."""
+"""Lakes of the mirror, made once: one with all datasets, built, and one with all items."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from published_files import HELD, MANIFEST
+from real_items import RECORDED, RealItems
 from sample_lake import WITHOUT_STATISTICS
 
 from dataflows.elt import run_dbt
@@ -42,3 +43,13 @@ def real_lake(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> RealLak
     failures = [result for result in run_dbt("build", settings, arguments=WITHOUT_STATISTICS) if result.failed]
     assert not failures, failures
     return RealLake(settings, outcomes)
+
+
+@pytest.fixture(scope="session")
+def real_items(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> RealItems:
+    """A lake with all items and nothing else, for tests of the xdist group "real_items": read it, or copy it."""
+    if not (mirror / "stac").is_dir():
+        pytest.skip(f"no STAC items in the mirror at {mirror}")
+    lake = RealItems(Settings(home=tmp_path_factory.mktemp("items") / "home", _env_file=None), {}, mirror)
+    lake.outcomes.update(lake.ingest(RECORDED))
+    return lake

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,37 +15,35 @@ import pandas as pd
 import pytest
 import shapely
 from published_files import MANIFEST, published
+from real_items import RealItems
+from sample_lake import WITHOUT_TESTS
 
 from dataflows.elt import run_dbt
 from dataflows.raw.ingest import Options
 from dataflows.raw.ingest_run import ingest
-from dataflows.raw.stac_ingest import StacOptions, ingest_catalogs
-from db import Settings, connect
-from ingest.stac_manifest import load_stac_manifest
+from db import connect
 
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("real_scenes")]
+pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("real_items")]
 
 USPVDB = "usa_uspvdb_v3_2025"
 FILES = {"recorded_sentinel_2": "1000-sentinel-2-items.parquet", "recorded_landsat": "100-landsat-items.parquet"}
 MIXED = "recorded_mixed"
-# items, sites, pairs: ../shared/mirror/README.md
-WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 # The mixed items hold some of the same collections, which would be chosen from, too
 MODELS = ("--select", "+pv_scenes", "+pv_installation_observations")
 ARGUMENTS = (*MODELS, *WITHOUT_TESTS, "--vars", json.dumps({"scene_catalogs": [*FILES]}))
+# items, sites, pairs: ../shared/mirror/README.md
 COUNTS = {"recorded_sentinel_2": (1000, 160, 3_375), "recorded_landsat": (100, 92, 6_199)}
 
 
 @pytest.fixture(scope="module")
-def lake(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A lake with USPVDB and the files of items, built."""
-    settings = Settings(home=tmp_path_factory.mktemp("scenes") / "home", _env_file=None)
-    (sites,) = ingest([MANIFEST[USPVDB]], Options(settings, mirror=str(mirror), offline=True, export=False))
+def lake(real_items: RealItems, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The items' lake with USPVDB, built."""
+    home = tmp_path_factory.mktemp("scenes") / "home"
+    shutil.copytree(real_items.settings.home, home)
+    settings = real_items.settings.model_copy(update={"home": home})
+    options = Options(settings, mirror=str(real_items.mirror), offline=True, export=False)
+    (sites,) = ingest([MANIFEST[USPVDB]], options)
     assert sites.status == "landed", sites
-    manifest = load_stac_manifest()
-    catalogs = [manifest[key] for key in (*FILES, MIXED)]
-    outcomes = ingest_catalogs(catalogs, StacOptions(settings, mirror=str(mirror), offline=True))
-    assert {outcome.status for outcome in outcomes} == {"landed"}, outcomes
     failures = [result for result in run_dbt("build", settings, arguments=ARGUMENTS) if result.failed]
     assert not failures, failures
     with connect(read_only=True, lake=settings) as con:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import shapely
+from real_items import RECORDED, RealItems
 
-from dataflows.raw.stac_ingest import CatalogOutcome, StacOptions, ingest_catalogs
-from db import connect
-from db.settings import Settings
-from ingest.stac_manifest import Catalog, load_stac_manifest
-
-pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("real_stac")]
-
-MANIFEST = load_stac_manifest()
-RECORDED = [catalog for key, catalog in MANIFEST.catalogs.items() if key.startswith("recorded_")]
+pytestmark = [pytest.mark.realdata, pytest.mark.xdist_group("real_items")]
 
 # landed, assets of them, published in another version of STAC than 1.1; the mirror's README and the files
 COUNTS = {
@@ -35,45 +27,23 @@ WITHOUT_COLLECTION = {"S1A_EW_GRDM_1SSH_20181103T235855_20181103T235955_024430_0
 INVALID_GEOMETRY = {"S1A_EW_GRDM_1SSH_20150129T081916_20150129T081938_004383_005598"}
 
 
-@dataclass(frozen=True)
-class Landed:
-    settings: Settings
-    outcomes: dict[str, CatalogOutcome]
-    mirror: Path
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        with connect(read_only=True, lake=self.settings) as con:
-            return con.sql(query).fetchall()
-
-    def ingest(self, catalogs: list[Catalog]) -> dict[str, CatalogOutcome]:
-        outcomes = ingest_catalogs(catalogs, StacOptions(self.settings, mirror=str(self.mirror), offline=True))
-        return {outcome.catalog: outcome for outcome in outcomes}
-
-
-@pytest.fixture(scope="module")
-def landed(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Landed:
-    if not (mirror / "stac").is_dir():
-        pytest.skip(f"no STAC items in the mirror at {mirror}")
-    lake = Landed(Settings(home=tmp_path_factory.mktemp("stac") / "home", _env_file=None), {}, mirror)
-    lake.outcomes.update(lake.ingest(RECORDED))
-    return lake
-
-
 @pytest.fixture(scope="module")
 def mixed(mirror: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (mirror / "stac" / "mixed_items.ndjson").read_text().splitlines()]
 
 
-def test_counts(landed: Landed) -> None:
-    found = {key: (outcome.new, outcome.assets, outcome.migrated) for key, outcome in landed.outcomes.items()}
+def test_counts(real_items: RealItems) -> None:
+    found = {key: (outcome.new, outcome.assets, outcome.migrated) for key, outcome in real_items.outcomes.items()}
     assert found == COUNTS
-    assert {outcome.status for outcome in landed.outcomes.values()} == {"landed"}
-    assert len({outcome.snapshot for outcome in landed.outcomes.values()}) == len(COUNTS)
+    assert {outcome.status for outcome in real_items.outcomes.values()} == {"landed"}
+    assert len({outcome.snapshot for outcome in real_items.outcomes.values()}) == len(COUNTS)
 
 
-def test_the_quarantined_ones_are_these_and_for_these_reasons(landed: Landed, mixed: list[dict[str, Any]]) -> None:
+def test_the_quarantined_ones_are_these_and_for_these_reasons(real_items: RealItems, mixed: list[dict[str, Any]]) -> None:
     def named(pattern: str) -> set[str]:
-        return {name for (name,) in landed.rows(f"SELECT item_id FROM landing.stac_quarantine WHERE reason LIKE '{pattern}'")}
+        return {
+            name for (name,) in real_items.rows(f"SELECT item_id FROM landing.stac_quarantine WHERE reason LIKE '{pattern}'")
+        }
 
     without_bbox = {item["id"] for item in mixed if "bbox" not in item}
     without_href = {item["id"] for item in mixed if any("href" not in asset for asset in item["assets"].values())}
@@ -83,42 +53,44 @@ def test_the_quarantined_ones_are_these_and_for_these_reasons(landed: Landed, mi
     assert named("%geometry cannot be read%") == INVALID_GEOMETRY
     assert named("%''bbox'' is a required property%") == without_bbox - without_href
     assert named("%''href'' is a required property%") == without_href
-    ((total,),) = landed.rows("SELECT count(*) FROM landing.stac_quarantine")
+    ((total,),) = real_items.rows("SELECT count(*) FROM landing.stac_quarantine")
     assert total == 38 == len(mixed) - COUNTS["recorded_mixed"][0]
-    kept = landed.rows("SELECT item_id, source, item FROM landing.stac_quarantine")
+    kept = real_items.rows("SELECT item_id, source, item FROM landing.stac_quarantine")
     for name, source, item in kept:
         line = mixed[int(source.rsplit(":", 1)[1]) - 1]
         assert (line["id"], json.loads(item)["id"]) == (name, name)
 
 
-def test_versions_of_stac_are_kept_as_published(landed: Landed, mixed: list[dict[str, Any]]) -> None:
+def test_versions_of_stac_are_kept_as_published(real_items: RealItems, mixed: list[dict[str, Any]]) -> None:
     query = "SELECT stac_version, count(*) FROM landing.stac_items WHERE catalog = 'recorded_mixed' GROUP BY ALL"
-    refused = {name for (name,) in landed.rows("SELECT item_id FROM landing.stac_quarantine")}
-    assert dict(landed.rows(query)) == Counter(item["stac_version"] for item in mixed if item["id"] not in refused)
-    naip = landed.rows("SELECT DISTINCT stac_version FROM landing.stac_items WHERE catalog = 'recorded_naip'")
+    refused = {name for (name,) in real_items.rows("SELECT item_id FROM landing.stac_quarantine")}
+    assert dict(real_items.rows(query)) == Counter(item["stac_version"] for item in mixed if item["id"] not in refused)
+    naip = real_items.rows("SELECT DISTINCT stac_version FROM landing.stac_items WHERE catalog = 'recorded_naip'")
     assert naip == [("1.0.0-beta.2",)]
 
 
-def test_a_second_run_has_no_news(landed: Landed) -> None:
-    before = landed.rows("SELECT max(snapshot_id) FROM lake.snapshots()")
+def test_a_second_run_has_no_news(real_items: RealItems) -> None:
+    before = real_items.rows("SELECT max(snapshot_id) FROM lake.snapshots()")
     # The large ones take as long as the first time and show nothing else
-    again = landed.ingest([catalog for catalog in RECORDED if COUNTS[catalog.key][0] <= 100])
+    again = real_items.ingest([catalog for catalog in RECORDED if COUNTS[catalog.key][0] <= 100])
     assert {outcome.status for outcome in again.values()} == {"unchanged"}
     assert {key: outcome.unchanged for key, outcome in again.items()} == {key: COUNTS[key][0] for key in again}
     assert len(again) == 3
-    assert landed.rows("SELECT max(snapshot_id) FROM lake.snapshots()") == before
+    assert real_items.rows("SELECT max(snapshot_id) FROM lake.snapshots()") == before
 
 
 @pytest.mark.parametrize(
     ("key", "file"),
     [("recorded_sentinel_2", "1000-sentinel-2-items.parquet"), ("recorded_landsat", "100-landsat-items.parquet")],
 )
-def test_footprints_times_and_clouds_are_those_of_the_parquet_file(landed: Landed, mirror: Path, key: str, file: str) -> None:
+def test_footprints_times_and_clouds_are_those_of_the_parquet_file(
+    real_items: RealItems, mirror: Path, key: str, file: str
+) -> None:
     table = pq.read_table(
         mirror / "stac" / file, columns=["id", "geometry", "datetime", "eo:cloud_cover", "proj:epsg"]
     ).to_pandas()
     table = table.sort_values("id", ignore_index=True)
-    ours = landed.rows(
+    ours = real_items.rows(
         f"""
         SELECT item_id, ST_AsWKB(geometry), epoch_ms(datetime), (properties ->> 'eo:cloud_cover')::DOUBLE,
             properties ->> 'proj:code'
@@ -134,7 +106,7 @@ def test_footprints_times_and_clouds_are_those_of_the_parquet_file(landed: Lande
 
 
 def test_footprints_beyond_the_antimeridian_are_split_there_and_keep_their_area(
-    landed: Landed, mixed: list[dict[str, Any]]
+    real_items: RealItems, mixed: list[dict[str, Any]]
 ) -> None:
     published = {
         (item["collection"], item["id"]): shapely.geometry.shape(item["geometry"])
@@ -144,7 +116,7 @@ def test_footprints_beyond_the_antimeridian_are_split_there_and_keep_their_area(
     beyond = {name for name, geometry in published.items() if geometry.bounds[0] < -180 or geometry.bounds[2] > 180}
     assert len(beyond) == 22
     query = "SELECT (collection, item_id), ST_AsWKB(geometry) FROM landing.stac_items WHERE catalog = 'recorded_mixed'"
-    for name, wkb in landed.rows(query):
+    for name, wkb in real_items.rows(query):
         geometry = shapely.from_wkb(bytes(wkb))
         west, _, east, _ = geometry.bounds
         assert -180 <= west <= east <= 180
@@ -155,10 +127,10 @@ def test_footprints_beyond_the_antimeridian_are_split_there_and_keep_their_area(
             assert shapely.equals_exact(geometry, shapely.force_2d(published[name]), tolerance=1e-12)
 
 
-def test_assets_are_those_of_the_files(landed: Landed, mirror: Path) -> None:
+def test_assets_are_those_of_the_files(real_items: RealItems, mirror: Path) -> None:
     document = json.loads((mirror / "stac" / "sentinel-2_item-collection.json").read_text())
     expected = {(item["id"], key): asset for item in document["features"] for key, asset in item["assets"].items()}
-    rows = landed.rows(
+    rows = real_items.rows(
         """
         SELECT item_id, asset_key, href, bands, data_type, nodata, scale, value_offset, epsg, proj_shape, proj_transform
         FROM landing.stac_assets WHERE catalog = 'recorded_earth_search'
@@ -178,6 +150,8 @@ def test_assets_are_those_of_the_files(landed: Landed, mirror: Path) -> None:
             assert (shape, transform) == (asset["proj:shape"], asset["proj:transform"][:6])
 
 
-def test_nothing_signed_is_in_the_lake(landed: Landed) -> None:
+def test_nothing_signed_is_in_the_lake(real_items: RealItems) -> None:
     signed = "[?&](sig|X-Amz-Signature|token)="
-    assert landed.rows(f"SELECT count(*) FROM landing.stac_assets WHERE regexp_matches(href || extra, '{signed}')") == [(0,)]
+    assert real_items.rows(f"SELECT count(*) FROM landing.stac_assets WHERE regexp_matches(href || extra, '{signed}')") == [
+        (0,)
+    ]

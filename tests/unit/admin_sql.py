@@ -16,6 +16,7 @@ from resolution_sql import Project
 from dataflows.elt import PROJECT_DIR
 from dataflows.prepared.locate import cover, nearby
 from db import covered_points
+from db.arrow_functions import provide
 from db.extensions import TRUST_WHEELS, load_extensions
 
 METHODS = ("h3", "spatial_join")
@@ -51,7 +52,7 @@ class Areas:
         self.project = Project("admin", "context", exceptions=_Exceptions)
         self.con = duckdb.connect(config={"threads": "2", **TRUST_WHEELS})
         load_extensions(self.con, ("spatial",))
-        covered_points.register(self.con)
+        provide(self.con, covered_points.FUNCTIONS)
         seed = str(PROJECT_DIR / "seeds" / "countries.csv")
         self.con.execute("CREATE TABLE countries AS FROM read_csv(?, header = true)", [seed])
 

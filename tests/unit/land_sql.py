@@ -16,6 +16,7 @@ from resolution_sql import Project, cut_at_antimeridian, degrees_from, id_of
 
 from dataflows.elt import PROJECT_DIR
 from db import convex_overlap, h3_functions, shares_in_order
+from db.arrow_functions import provide
 from db.extensions import TRUST_WHEELS, load_extensions
 
 LON, LAT = 10.0, 50.0
@@ -99,8 +100,8 @@ class Land:
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
         h3_functions.register(self.con)
-        convex_overlap.register(self.con)
-        shares_in_order.register(self.con)
+        provide(self.con, convex_overlap.FUNCTIONS)
+        provide(self.con, shares_in_order.FUNCTIONS)
         declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
         types = next(seed for seed in declared if seed["name"] == "mount_rules")["config"]["column_types"]
         file = PROJECT_DIR / "seeds" / "mount_rules.csv"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dataflows.elt import PROJECT_DIR
 from db import convex_overlap, h3_functions
+from db.arrow_functions import provide
 from db.extensions import TRUST_WHEELS, load_extensions
 
 GEOD = pyproj.Geod(ellps="WGS84")
@@ -196,7 +197,7 @@ class Resolution:
         load_extensions(self.con, ("spatial",))
         self.con.execute("SET geometry_always_xy = true")
         h3_functions.register(self.con)
-        convex_overlap.register(self.con)
+        provide(self.con, convex_overlap.FUNCTIONS)
         declared = yaml.safe_load((PROJECT_DIR / "seeds" / "seeds.yml").read_text(encoding="utf-8"))["seeds"]
         for seed in declared:
             if seed["name"] in SEEDS:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from shapely import Polygon, affinity, box
 
 from db import convex_overlap
+from db.arrow_functions import provide
 
 SQUARE = box(10, 50, 10.001, 50.001)
 # A square's corners are right triangles with legs of 0.0004 beyond it
@@ -116,7 +117,7 @@ def test_a_pair_has_the_same_area_among_others() -> None:
 def test_registered_once_for_all_cursors() -> None:
     con = duckdb.connect()
     for cursor in (con, con.cursor()):
-        convex_overlap.register(cursor)
+        provide(cursor, convex_overlap.FUNCTIONS)
     found = con.execute(f"SELECT {convex_overlap.NAME}($1, $1)", [shapely.to_wkb(SQUARE)]).fetchone()
     assert found == (pytest.approx(1e-6),)
     assert con.execute(f"SELECT count({convex_overlap.NAME}(NULL, NULL))").fetchone() == (0,)

@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from db import covered_points
+from db.arrow_functions import provide
 
 RING = shapely.box(0, 0, 4, 4).difference(shapely.box(1, 1, 2, 2))
 STAR = shapely.Point(10, 50).buffer(3).symmetric_difference(shapely.Point(11, 51).buffer(2))
@@ -18,7 +19,7 @@ STAR = shapely.Point(10, 50).buffer(3).symmetric_difference(shapely.Point(11, 51
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
-        covered_points.register(con)
+        provide(con, covered_points.FUNCTIONS)
         yield con
 
 
@@ -76,5 +77,5 @@ def test_points_without_a_latitude_are_an_error(con: duckdb.DuckDBPyConnection) 
 
 def test_is_registered_once(con: duckdb.DuckDBPyConnection) -> None:
     with con.cursor() as cursor:
-        covered_points.register(cursor)
+        provide(cursor, covered_points.FUNCTIONS)
     assert asked(con, RING, [3.0], [3.0]) == [True]

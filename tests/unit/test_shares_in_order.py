@@ -10,6 +10,7 @@ import pytest
 import shapely
 
 from db import shares_in_order
+from db.arrow_functions import provide
 
 SITE = shapely.box(10, 50, 10.004, 50.003)
 STAR = shapely.Point(10.002, 50.0015).buffer(0.001, quad_segs=2).symmetric_difference(shapely.box(10.001, 50, 10.0015, 50.003))
@@ -18,7 +19,7 @@ STAR = shapely.Point(10.002, 50.0015).buffer(0.001, quad_segs=2).symmetric_diffe
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as con:
-        shares_in_order.register(con)
+        provide(con, shares_in_order.FUNCTIONS)
         yield con
 
 
