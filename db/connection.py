@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 from tenacity import retry, retry_if_exception, stop_after_attempt, wait_random
 
@@ -203,6 +201,10 @@ def with_services(lake: Settings) -> Settings:
 
 def _catalog_parts(dsn: SecretStr) -> tuple[str, str]:
     """Split a libpq string into DuckDB secret options and the rest (``sslmode`` …), which stays in the connection string."""
+    # Imported here: it takes a quarter of a second, and the target `local` does without
+    import psycopg
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         parts = conninfo_to_dict(dsn.get_secret_value())
     except psycopg.Error:  # its text repeats the string, password included
