@@ -1,4 +1,7 @@
-"""Boundaries that points are joined to: Natural Earth's admin-1 of the mirror, and the counties of the United States."""
+"""Boundaries that points are joined to: Natural Earth's admin-1 of the mirror, and the counties of the United States.
+
+``python -m benchmarks.context.boundaries`` brings them to where benchmarks and tests look for them.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import geopandas as gpd
 import shapely
 
 from benchmarks.entity_resolution.real_lake import MIRROR
+from benchmarks.reporting import CACHE
 
 log = logging.getLogger(__name__)
 
@@ -75,3 +79,7 @@ def _polygons(geometry: shapely.Geometry) -> shapely.Geometry:
     if geometry.geom_type in ("Polygon", "MultiPolygon"):
         return geometry
     return shapely.union_all([part for part in shapely.get_parts(geometry) if part.geom_type in ("Polygon", "MultiPolygon")])
+
+
+if __name__ == "__main__":
+    boundaries(CACHE / "context")

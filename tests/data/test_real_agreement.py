@@ -104,5 +104,5 @@ def test_states_and_counties_of_the_united_states(sites: pd.DataFrame, boundarie
     uspvdb = uspvdb.assign(state_code="US-" + uspvdb["p_state"])
     check(agreement.compared(uspvdb, "state_code", "region_code", boundaries, "region", "USA"), STATES[agreement.USPVDB])
     if not COUNTIES.exists():
-        pytest.skip(f"no {COUNTIES}: python -m benchmarks.context agreement fetches it")
+        pytest.skip(f"no {COUNTIES}: python -m benchmarks.context.boundaries fetches it")
     check(agreement.compared(uspvdb, "p_county", "county_name", boundaries, "county", "USA"), COUNTIES_OF_USPVDB)
