@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from db import connect
+from db import Settings, connect
 from db.errors import LakeError
 from db.extensions import TRUST_WHEELS, _in_wheel, load_extensions
 
@@ -38,8 +38,8 @@ def test_what_is_loaded_later_has_to_be_signed(unsigned: Path, config: dict[str,
             con.execute("SET allow_unsigned_extensions = true")
 
 
-def test_a_connection_to_the_lake_asks_for_signatures(unsigned: Path, home: None) -> None:
-    with connect() as con, pytest.raises(duckdb.IOException, match="signature"):
+def test_a_connection_to_the_lake_asks_for_signatures(unsigned: Path, home: Settings) -> None:
+    with connect(lake=home) as con, pytest.raises(duckdb.IOException, match="signature"):
         con.load_extension(str(unsigned))
 
 
