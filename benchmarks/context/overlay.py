@@ -53,8 +53,7 @@ def engine() -> duckdb.DuckDBPyConnection:
     con = duckdb.connect()
     load_extensions(con, ("spatial",))
     con.execute("SET geometry_always_xy = true")
-    provide(con, convex_overlap.FUNCTIONS)
-    provide(con, shares_in_order.FUNCTIONS)
+    provide(con, convex_overlap.FUNCTIONS | shares_in_order.FUNCTIONS)
     return con
 
 

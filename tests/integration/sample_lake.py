@@ -17,8 +17,6 @@ from ingest.manifest import load_manifest
 
 WITHOUT_TESTS = ("--exclude-resource-type", "test", "--exclude-resource-type", "unit_test")
 """Of dbt."""
-WITHOUT_STATISTICS = ("--exclude", "prep_study_areas+", "prep_study_sites+", "prep_study_cells+")
-"""Without the permutations of spatial statistics."""
 
 # Fixed, so that two lakes hold equal rows
 RUN = Run(run_id="0" * 32, started_at=datetime(2026, 11, 20, tzinfo=UTC), author="tests")

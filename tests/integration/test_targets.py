@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from pydantic import SecretStr
-from sample_lake import WITHOUT_STATISTICS, WITHOUT_TESTS, SampleLake, build_sample_lake
+from sample_lake import WITHOUT_TESTS, SampleLake, build_sample_lake
 
 from dataflows.elt import run_dbt
 from dataflows.sample import SampleWorld
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.xdist_group("services")
 @pytest.fixture(scope="module")
 def dev_lake(dev: Settings, sample_world: SampleWorld) -> SampleLake:
     # Without tests of data: its tables are compared with those of a lake that passed them
-    return build_sample_lake(dev, sample_world, *WITHOUT_TESTS, *WITHOUT_STATISTICS)
+    return build_sample_lake(dev, sample_world, *WITHOUT_TESTS)
 
 
 def rows(lake: Settings, table: str) -> list[tuple]:
